@@ -1,3 +1,23 @@
+//! Imagewarden tells a team, with the evidence, when somebody runs or pushes an image they did not
+//! approve (MITRE ATT&CK T1204.003).
+//!
+//! One direction, one module a step:
+//!
+//! ```text
+//! payload -> source -> activity -> detection (asks lookup for what it needs) -> alert -> notify
+//! ```
+//!
+//! The core is pure. AWS calls, clocks and environment variables live in `lookup::aws`, `notify` and
+//! the two binaries, nowhere else.
+
 #![forbid(unsafe_code)]
 
+pub mod activity;
+pub mod alert;
+pub mod detection;
+pub mod engine;
+pub mod lookup;
+pub mod policy;
+pub mod severity;
+pub mod source;
 pub mod user_data;

@@ -1,0 +1,275 @@
+//! What happened to an image.
+
+use serde::Serialize;
+
+/// A launch of one image. All instances that one call started from it are one `Launch`.
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+pub struct Launch {
+    pub outcome: LaunchOutcome,
+    pub image: ImageRef,
+    /// What the response names, in its order; empty for attempts and where the response was omitted.
+    pub instances: Vec<Instance>,
+    /// How many were started; for attempts how many were asked for.
+    pub count: u32,
+    pub instance_type: Option<String>,
+    pub subnet: Option<String>,
+    /// Instance tags known from the response, else from the request.
+    pub tags: Vec<(String, String)>,
+    /// The call itself carried user data. `false` says nothing where a launch template was used.
+    pub user_data: bool,
+    pub template: Option<TemplateRef>,
+    pub reservation: Option<String>,
+    pub client_token: Option<String>,
+    /// CloudTrail left out the response for its size: instances, tags and subnets are incomplete.
+    pub response_omitted: bool,
+}
+
+/// What came of a launch.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LaunchOutcome {
+    #[default]
+    Succeeded,
+    /// The call failed with this error code, its `Client.` or `Server.` prefix stripped:
+    /// `UnauthorizedOperation`.
+    Attempted(String),
+    /// `DryRun` was asked for: nothing would have started.
+    DryRun,
+}
+
+/// How the call named the image. Always the concrete id where the response tells it.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ImageRef {
+    /// `ami-...`
+    Id(String),
+    /// `resolve:ssm:NAME[:VERSION]`, without its `resolve:ssm:` prefix.
+    SsmParameter(String),
+    /// Only a launch template was named: its version knows.
+    Template(TemplateRef),
+    /// Something was named that is none of these (a malformed id in a failed attempt).
+    Other(String),
+    /// Nothing names it.
+    #[default]
+    Unknown,
+}
+
+impl ImageRef {
+    /// The image id, where it is known.
+    pub fn id(&self) -> Option<&str> {
+        match self {
+            ImageRef::Id(id) => Some(id),
+            _ => None,
+        }
+    }
+
+    /// For people: the id, or what stands in its place.
+    pub fn label(&self) -> String {
+        match self {
+            ImageRef::Id(id) | ImageRef::Other(id) => id.clone(),
+            ImageRef::SsmParameter(name) => format!("ssm:{name}"),
+            ImageRef::Template(template) => format!("template:{}", template.label()),
+            ImageRef::Unknown => "unknown".to_owned(),
+        }
+    }
+}
+
+/// A launch template and the version asked for (`7`, `$Latest`, `$Default`).
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
+pub struct TemplateRef {
+    pub id: Option<String>,
+    pub name: Option<String>,
+    pub version: Option<String>,
+}
+
+impl TemplateRef {
+    /// `lt-0123:7`
+    pub fn label(&self) -> String {
+        let name = self.id.as_deref().or(self.name.as_deref()).unwrap_or("unknown");
+        format!("{name}:{}", self.version.as_deref().unwrap_or("$Default"))
+    }
+}
+
+/// One started instance.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct Instance {
+    pub id: String,
+    pub instance_type: Option<String>,
+    pub private_ip: Option<String>,
+    pub subnet: Option<String>,
+    pub vpc: Option<String>,
+    pub network_interfaces: Vec<String>,
+    pub instance_profile: Option<String>,
+    pub tags: Vec<(String, String)>,
+}
+
+/// An image made from another image, an instance, snapshots or a disk file.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Derivation {
+    pub kind: DerivationKind,
+    /// The new image; `None` where the call failed or answers later (`ImportImage`).
+    pub image: Option<String>,
+    pub name: Option<String>,
+    /// What it was made from.
+    pub origins: Vec<Origin>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum DerivationKind {
+    /// `CopyImage`
+    Copied,
+    /// `CreateImage`
+    Created,
+    /// `RegisterImage`
+    Registered,
+    /// `ImportImage`
+    Imported,
+}
+
+/// Where a derived image came from.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Origin {
+    /// An image in a region (`CopyImage`'s source region, which may differ from the event's).
+    Image {
+        id: String,
+        region: String,
+    },
+    Instance(String),
+    Snapshot(String),
+    /// `s3://bucket/key` or the URL of a disk file.
+    Disk(String),
+}
+
+/// Launch permissions given or taken.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct Share {
+    pub image: String,
+    /// Account ids, organization ARNs, or `all` (public).
+    pub added: Vec<String>,
+    pub removed: Vec<String>,
+}
+
+/// A manifest pushed to a repository.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct Push {
+    /// `team/app`; empty where the event does not name it.
+    pub repository: String,
+    /// Account id of the registry, or the alias of a public one.
+    pub registry: String,
+    /// ECR Public: visible to everyone.
+    pub public: bool,
+    pub tag: Option<String>,
+    /// `sha256:...`
+    pub digest: Option<String>,
+    pub media_type: Option<String>,
+    /// Digests of an image index's children.
+    pub children: Vec<String>,
+    pub artifact: Artifact,
+    /// `ImageTagAlreadyExistsException` and the like: nothing was pushed.
+    pub failed: Option<String>,
+}
+
+/// What kind of thing a manifest describes.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Artifact {
+    /// Something a container can be started from. Also what cannot be told apart from it.
+    #[default]
+    Image,
+    /// An image index (manifest list).
+    Index,
+    /// A signature, an attestation, an SBOM: nothing runs from it.
+    Signature,
+    Attestation,
+    /// Any other artifact that is no image (Helm chart, WASM module ...).
+    Other,
+}
+
+/// What a scan found in one digest.
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+pub struct Scan {
+    pub source: ScanSource,
+    pub status: ScanStatus,
+    /// `team/app`, never the ARN.
+    pub repository: String,
+    pub registry: String,
+    /// `sha256:...`; empty where the event names only a tag.
+    pub digest: String,
+    pub tags: Vec<String>,
+    /// Findings by severity as the service spells it, upper case, without `TOTAL`. Empty for clean.
+    pub counts: std::collections::BTreeMap<String, u64>,
+    /// The findings themselves where the event carries them.
+    pub findings: Vec<ScanFinding>,
+    /// Who read the results, where reading them is what raised the event. Not to blame for them.
+    pub read_by: Option<String>,
+}
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ScanSource {
+    /// `ECR Image Scan`: counts only.
+    #[default]
+    Basic,
+    /// `Inspector2 Scan`: counts only.
+    Enhanced,
+    /// `Inspector2 Finding`: one finding.
+    Finding,
+    /// CloudTrail `DescribeImageScanFindings`.
+    Read,
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ScanStatus {
+    #[default]
+    Complete,
+    /// `FAILED`, `UNSUPPORTED_IMAGE` ...: says nothing about the image.
+    Failed(String),
+    /// The finding was closed or suppressed.
+    Closed(String),
+}
+
+/// One finding.
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+pub struct ScanFinding {
+    /// `CVE-2026-1234`
+    pub name: String,
+    /// As the service spells it, upper case.
+    pub severity: String,
+    pub package: Option<String>,
+    pub version: Option<String>,
+    pub fixed_in: Option<String>,
+    pub uri: Option<String>,
+    pub exploit_available: Option<bool>,
+    /// `ACTIVE`, `SUPPRESSED`, `CLOSED`; `None` for basic scans.
+    pub status: Option<String>,
+}
+
+/// A change to a setting that keeps bad images out.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct GuardRail {
+    pub change: GuardRailChange,
+    /// What it protects: a repository name, or the registry or account id.
+    pub target: String,
+    /// The call failed: nothing changed.
+    pub failed: Option<String>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum GuardRailChange {
+    /// `DisableAllowedImagesSettings`
+    AllowedImagesDisabled,
+    /// `EnableAllowedImagesSettings` with this state (`enabled`, `audit-mode`); empty where not told.
+    AllowedImagesEnabled(String),
+    /// `ReplaceImageCriteriaInAllowedImagesSettings`: the new criteria's providers.
+    AllowedImagesCriteria { providers: Vec<String>, criteria: usize },
+    /// `PutImageScanningConfiguration`; `None` where the event does not tell.
+    ScanOnPush(Option<bool>),
+    /// `PutRegistryScanningConfiguration`: scan type, and each rule's (frequency, repository filters).
+    RegistryScanning { scan_type: Option<String>, rules: Vec<(String, Vec<String>)> },
+    /// `PutImageTagMutability`: `MUTABLE`, `IMMUTABLE`, `IMMUTABLE_WITH_EXCLUSION` ...
+    TagMutability(String),
+}

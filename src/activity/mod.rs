@@ -1,0 +1,102 @@
+//! The vocabulary every log format meets in, so that a detection never knows whether CloudTrail,
+//! EventBridge or another cloud told us. OCSF names where OCSF has one.
+
+mod actor;
+mod image;
+
+pub use actor::{Actor, ActorKind};
+pub use image::{
+    Artifact, Derivation, DerivationKind, GuardRail, GuardRailChange, ImageRef, Instance, Launch,
+    LaunchOutcome, Origin, Push, Scan, ScanFinding, ScanSource, ScanStatus, Share, TemplateRef,
+};
+
+use chrono::{DateTime, Utc};
+use serde::Serialize;
+
+/// What one source event says about one image or one subject.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Activity {
+    /// The source event's own id, the same however often it is delivered: CloudTrail `eventID`, the
+    /// EventBridge `id` where the service names nothing better. Made from the content's hash where
+    /// the event names none.
+    pub id: String,
+    /// When it happened (event time, not delivery).
+    pub time: DateTime<Utc>,
+    /// The event carried no readable time: `time` is when it arrived, and no hour can be judged by it.
+    pub time_is_arrival: bool,
+    /// Twelve digits for AWS. Empty where neither the record nor its envelope names one.
+    pub account: String,
+    /// `eu-central-1`; empty where not named.
+    pub region: String,
+    pub cloud: Cloud,
+    /// Who did it; `None` where the source names nobody (scan results, image actions).
+    pub actor: Option<Actor>,
+    /// The API call behind it, where there was one.
+    pub api: Option<ApiCall>,
+    pub action: Action,
+}
+
+impl Activity {
+    /// The stable principal, or `unknown`: what subjects and policy patterns are made of.
+    pub fn principal(&self) -> &str {
+        self.actor.as_ref().map_or("unknown", |actor| actor.principal.as_str())
+    }
+}
+
+/// The cloud an activity happened in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+pub enum Cloud {
+    #[serde(rename = "AWS")]
+    Aws,
+    Azure,
+    #[serde(rename = "GCP")]
+    Gcp,
+}
+
+/// The API call that the event records.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct ApiCall {
+    /// `ec2.amazonaws.com`
+    pub service: String,
+    /// `RunInstances`
+    pub operation: String,
+    /// `Client.UnauthorizedOperation`; `None` where the call succeeded.
+    pub error_code: Option<String>,
+    pub error_message: Option<String>,
+    pub request_id: Option<String>,
+    /// An address, or a service's name (`autoscaling.amazonaws.com`, `AWS Internal`).
+    pub source_ip: Option<String>,
+    pub user_agent: Option<String>,
+}
+
+/// What was done. One variant a kind of thing that detections judge.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum Action {
+    /// EC2 `RunInstances`, once an image.
+    ImageLaunched(Launch),
+    /// `CopyImage`, `CreateImage`, `RegisterImage`, `ImportImage`: an image made from something else.
+    ImageDerived(Derivation),
+    /// `ModifyImageAttribute` of the launch permission.
+    ImageShared(Share),
+    /// ECR `PutImage`.
+    ImagePushed(Push),
+    /// Scan results for one image digest.
+    ImageScanned(Scan),
+    /// A setting that protects images was changed.
+    GuardRailChanged(GuardRail),
+}
+
+impl Action {
+    /// The action's name as people read it: `ImageLaunched`.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Action::ImageLaunched(_) => "ImageLaunched",
+            Action::ImageDerived(_) => "ImageDerived",
+            Action::ImageShared(_) => "ImageShared",
+            Action::ImagePushed(_) => "ImagePushed",
+            Action::ImageScanned(_) => "ImageScanned",
+            Action::GuardRailChanged(_) => "GuardRailChanged",
+        }
+    }
+}

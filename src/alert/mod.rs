@@ -1,0 +1,61 @@
+//! Alerts: all matches of one event about one subject, and their renderings.
+
+mod merge;
+
+pub use merge::{Told, alerts};
+
+use std::sync::Arc;
+
+use chrono::{DateTime, Utc};
+
+use crate::activity::Activity;
+use crate::detection::{Detection, Match, Reason, Subject};
+use crate::severity::Severity;
+
+/// One message to people and machines: what one event showed about one subject.
+#[derive(Clone)]
+pub struct Alert {
+    pub activity: Arc<Activity>,
+    pub subject: Subject,
+    /// At least one, most severe first, ties in registry order. Each with its effective severity and
+    /// score: the policy's, else the match's, else the detection's.
+    pub findings: Vec<Finding>,
+    /// What could not be told or looked at, by which detection.
+    pub not_inspected: Vec<NotInspected>,
+    /// Under `notify.minimum_severity`: printed by `check`, not published.
+    pub below_floor: bool,
+    /// Start of the window that the thread belongs to.
+    pub window_start: DateTime<Utc>,
+    /// Set where the configured policy could not be loaded and the bundled one judged instead.
+    pub policy_note: Option<String>,
+    /// A follow-up in a thread that has been opened before (OCSF `activity_id` 2).
+    pub update: bool,
+}
+
+/// One detection's match in an alert.
+#[derive(Clone)]
+pub struct Finding {
+    pub detection: &'static Detection,
+    pub severity: Severity,
+    pub score: u32,
+    pub matched: Match,
+}
+
+/// Something that was not looked at.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NotInspected {
+    pub detection: &'static str,
+    pub reason: Reason,
+}
+
+impl Alert {
+    /// The most severe finding's severity.
+    pub fn severity(&self) -> Severity {
+        self.findings.iter().map(|finding| finding.severity).max().unwrap_or(Severity::Informational)
+    }
+
+    /// The most severe finding: the OCSF analytic.
+    pub fn lead(&self) -> Option<&Finding> {
+        self.findings.first()
+    }
+}

@@ -1,0 +1,127 @@
+//! The detections: one small file each, a pure synchronous function of an activity, the policy and
+//! the facts it asked for.
+//!
+//! Adding one is one file in this folder, one line in [`REGISTRY`], and one page in `docs/`.
+
+use serde_json::{Map, Value};
+
+use crate::activity::Activity;
+use crate::lookup::{FactKey, Facts};
+use crate::policy::Policy;
+use crate::severity::Severity;
+
+/// Every detection, in the order a reader would want them; ties in severity go by this order.
+pub static REGISTRY: &[Detection] = &[];
+
+/// One detection.
+pub struct Detection {
+    /// `machine-image-not-approved`: the name in policies, alerts, metrics and docs.
+    pub id: &'static str,
+    /// One line for people: `Instance launched from an image that is not approved`.
+    pub title: &'static str,
+    /// Unless the policy or the match says otherwise.
+    pub severity: Severity,
+    /// Risk it adds to its repository or image, unless the policy says otherwise.
+    pub score: u32,
+    /// What it is derived from: `DET0248 AN0692`, `Splunk: ...`.
+    pub source: &'static str,
+    /// A check of approval: when it cannot tell, that is an alert of its own.
+    pub approval: bool,
+    pub judge: fn(&Activity, &Context<'_>) -> Verdict,
+}
+
+/// Looks a detection up by its id.
+pub fn find(id: &str) -> Option<&'static Detection> {
+    REGISTRY.iter().find(|detection| detection.id == id)
+}
+
+/// What a detection may look at besides the activity.
+pub struct Context<'a> {
+    pub policy: &'a Policy,
+    pub facts: &'a Facts,
+}
+
+/// A detection's answer.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Verdict {
+    Match(Box<Match>),
+    /// Looked at, and found in order: why.
+    Pass(String),
+    /// Not about such an activity, or switched off: why.
+    NotApplicable(String),
+    /// Would have to know something it cannot.
+    CannotTell(Reason),
+    /// Ask again with these facts.
+    Need(Vec<FactKey>),
+}
+
+/// Why something cannot be told.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Reason {
+    /// Stable and without ids, since alerts about it are one thread a day for each account and code:
+    /// `image-lookup-denied`.
+    pub code: String,
+    /// For people.
+    pub text: String,
+}
+
+impl Reason {
+    pub fn new(code: impl Into<String>, text: impl Into<String>) -> Self {
+        Self { code: code.into(), text: text.into() }
+    }
+}
+
+/// What a detection saw.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Match {
+    pub subject: Subject,
+    /// Where it differs from the detection's own.
+    pub severity: Option<Severity>,
+    /// One sentence with the particulars: what, which, whose.
+    pub summary: String,
+    /// What was seen, for OCSF `evidences[].data` and the alert's evidence table. Insertion order is
+    /// reading order where a renderer keeps it.
+    pub evidence: Map<String, Value>,
+    /// What a reader should do, most useful first.
+    pub next_steps: Vec<NextStep>,
+    /// What this detection could not look at, though it matched.
+    pub not_inspected: Vec<Reason>,
+}
+
+/// Something to do, with the command that does it where there is one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NextStep {
+    pub text: String,
+    /// A shell command, its values already quoted. Anything in it that an attacker chose has been
+    /// checked against the shape such a value must have.
+    pub command: Option<String>,
+}
+
+/// What an alert is about: all matches of one event with the same subject are one alert, and all
+/// alerts of one subject within a window are one thread.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Subject {
+    /// A machine image and who launched or derived it.
+    MachineImage { image: String, principal: String },
+    /// A repository and who pushed to it.
+    Push { repository: String, principal: String },
+    /// A digest in a repository.
+    Scan { repository: String, digest: String },
+    /// A protecting setting and what it protects.
+    GuardRail { setting: String, target: String },
+    /// An approval check that cannot tell: one thread a day for each account and reason.
+    Blind { detection: String, code: String },
+}
+
+impl Subject {
+    /// A stable text of it, for hashing and for people's eyes in `explain`.
+    pub fn key(&self) -> String {
+        match self {
+            Subject::MachineImage { image, principal } => format!("machine-image|{image}|{principal}"),
+            Subject::Push { repository, principal } => format!("push|{repository}|{principal}"),
+            Subject::Scan { repository, digest } => format!("scan|{repository}|{digest}"),
+            Subject::GuardRail { setting, target } => format!("guard-rail|{setting}|{target}"),
+            Subject::Blind { detection, code } => format!("blind|{detection}|{code}"),
+        }
+    }
+}

@@ -1,0 +1,1 @@
+//! Facts from files in the shapes the AWS CLI prints.

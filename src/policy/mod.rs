@@ -1,0 +1,370 @@
+//! The policy: one YAML file that says what is approved, when, by whom, and what to tell.
+//!
+//! The types are the schema: unknown keys are errors, missing ones have their default, and
+//! `imagewarden policy schema` is generated from here. MITRE's names for the knobs stand in the field
+//! docs.
+
+use std::collections::BTreeMap;
+
+use chrono::NaiveDate;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::severity::Severity;
+
+mod rules;
+mod value;
+
+pub use value::{Cidr, Hours, Span, Zone};
+
+/// Whether a text fits a pattern with `*` and `?`; everything else is literal, case counts.
+pub fn like(pattern: &str, text: &str) -> bool {
+    wildmatch::WildMatch::new(pattern).matches(text)
+}
+
+/// The whole policy file.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Policy {
+    pub images: Images,
+    pub user_data: UserData,
+    /// How long after its start an instance counts as on its first boot (MITRE: FirstBootWindow).
+    pub first_boot_window: Span,
+    pub uploads: Uploads,
+    pub containers: Containers,
+    /// Settings of single detections, by id.
+    pub detections: BTreeMap<String, DetectionSettings>,
+    pub risk: Risk,
+    pub notify: Notify,
+    /// What not to tell, until when, and why.
+    pub suppress: Vec<Suppression>,
+}
+
+impl Default for Policy {
+    fn default() -> Self {
+        Self {
+            images: Images::default(),
+            user_data: UserData::default(),
+            first_boot_window: Span::minutes(30),
+            uploads: Uploads::default(),
+            containers: Containers::default(),
+            detections: BTreeMap::new(),
+            risk: Risk::default(),
+            notify: Notify::default(),
+            suppress: Vec::new(),
+        }
+    }
+}
+
+/// Machine images.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Images {
+    /// What may be launched (MITRE: ApprovedImageCatalog).
+    pub approved: Approved,
+    /// Who may stand behind an own image: account ids, `self`, `amazon`, or `vendors` (a dated list of
+    /// distributors' accounts).
+    pub ancestors: Vec<String>,
+    /// Images older than this are not approved, but for listed ids. No bound by default.
+    #[schemars(range(min = 1))]
+    pub max_age_days: Option<u32>,
+    pub deprecated: Deprecated,
+    /// Whether the account's own Allowed AMIs criteria approve images too.
+    pub allowed_images_setting: AllowedImagesSetting,
+    /// Judge only some launches (MITRE: VMTagScope); everything where empty.
+    pub scope: Scope,
+}
+
+impl Default for Images {
+    fn default() -> Self {
+        Self {
+            approved: Approved::default(),
+            ancestors: vec!["vendors".to_owned()],
+            max_age_days: None,
+            deprecated: Deprecated::default(),
+            allowed_images_setting: AllowedImagesSetting::default(),
+            scope: Scope::default(),
+        }
+    }
+}
+
+/// The catalog: an image is approved when any of these says so.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Approved {
+    /// Account ids, `self` (the event's account), `amazon` (AWS's own accounts, by partition).
+    pub owners: Vec<String>,
+    /// AMI ids, whoever owns them and however old.
+    pub ids: Vec<String>,
+    /// Name patterns within an owner. A name alone approves nothing: anybody can choose one.
+    pub names: Vec<NamePattern>,
+    /// Tags of the account's own images.
+    pub tags: Vec<Tag>,
+    /// Azure Marketplace publishers.
+    pub azure_publishers: Vec<String>,
+    /// Google Cloud image projects.
+    pub gcp_projects: Vec<String>,
+}
+
+impl Default for Approved {
+    fn default() -> Self {
+        Self {
+            owners: vec!["self".to_owned(), "amazon".to_owned()],
+            ids: Vec::new(),
+            names: Vec::new(),
+            tags: Vec::new(),
+            azure_publishers: Vec::new(),
+            gcp_projects: Vec::new(),
+        }
+    }
+}
+
+/// Images of one owner by name.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct NamePattern {
+    /// As in `owners`.
+    pub owner: String,
+    /// With `*` and `?`.
+    pub pattern: String,
+}
+
+/// A tag that must be there with this value (`*` and `?` allowed).
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Tag {
+    pub key: String,
+    pub value: String,
+}
+
+/// What to do about deprecated images.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Deprecated {
+    #[default]
+    Allow,
+    Alert,
+}
+
+/// Whether the account's Allowed AMIs criteria count.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum AllowedImagesSetting {
+    #[default]
+    Use,
+    Ignore,
+}
+
+/// Launches to judge: those with any of the tags, or in any of the subnets.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Scope {
+    pub tags: Vec<Tag>,
+    pub subnets: Vec<String>,
+}
+
+/// User data.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct UserData {
+    /// MITRE: UserDataInspection.
+    pub inspection: Inspection,
+    pub trusted: Trusted,
+}
+
+/// How user data is judged.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Inspection {
+    /// Not read at all.
+    Off,
+    /// Scored by what it does.
+    #[default]
+    Signals,
+    /// Any command or download directive is told.
+    Strict,
+}
+
+/// Where user data may fetch code from.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Trusted {
+    /// Host names, exactly or `*.example.com`.
+    pub hosts: Vec<String>,
+    /// S3 bucket names, a trailing `*` allowed.
+    pub buckets: Vec<String>,
+}
+
+/// Pushes to image repositories.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Uploads {
+    /// When pushes are expected. The first schedule whose repository and principal match judges.
+    pub schedules: Vec<Schedule>,
+    /// Who pushes where. Empty: `ecr-push-unknown-user` has nothing to go by.
+    pub pushers: Vec<Pusher>,
+}
+
+impl Default for Uploads {
+    fn default() -> Self {
+        Self { schedules: vec![Schedule::default()], pushers: Vec::new() }
+    }
+}
+
+/// Working hours.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Schedule {
+    pub days: Vec<Day>,
+    /// `08:00-20:00`, end excluded; `20:00-06:00` belongs to the day it starts on; `00:00-24:00` is
+    /// the whole day.
+    pub hours: Hours,
+    /// IANA name. UTC where missing, and alerts say so.
+    pub zone: Option<Zone>,
+    /// Days on which nothing is expected, in the schedule's zone.
+    pub holidays: Vec<NaiveDate>,
+    /// Repository patterns with `*` and `?`.
+    pub repositories: Vec<String>,
+    /// Principal patterns with `*` and `?`.
+    pub principals: Vec<String>,
+}
+
+/// A day of the week.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Day {
+    Mon,
+    Tue,
+    Wed,
+    Thu,
+    Fri,
+    Sat,
+    Sun,
+}
+
+/// Somebody who is expected to push.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Pusher {
+    /// Pattern of the stable principal: the role's ARN with its path, never the session's.
+    pub principal: String,
+    /// Repository patterns; everywhere where missing.
+    #[serde(default = "everything")]
+    pub repositories: Vec<String>,
+}
+
+fn everything() -> Vec<String> {
+    vec!["*".to_owned()]
+}
+
+impl Default for Schedule {
+    fn default() -> Self {
+        Self {
+            days: vec![Day::Mon, Day::Tue, Day::Wed, Day::Thu, Day::Fri],
+            hours: Hours::default(),
+            zone: None,
+            holidays: Vec::new(),
+            repositories: everything(),
+            principals: everything(),
+        }
+    }
+}
+
+/// Containers.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Containers {
+    /// Image name patterns beside the defaults (MITRE: ImageRegistryAllowList).
+    pub registries: Vec<String>,
+    /// From pull to activity (MITRE: TimeWindow).
+    pub window: Span,
+    /// MITRE: SuspiciousBinaries.
+    pub suspicious_binaries: Vec<String>,
+    /// MITRE: NamespaceScope.
+    pub namespaces: Namespaces,
+    /// Destinations that containers must not contact (MITRE: OutboundCIDRBlockList).
+    pub blocked_destinations: Vec<Cidr>,
+}
+
+impl Default for Containers {
+    fn default() -> Self {
+        let binaries =
+            ["bash", "sh", "curl", "wget", "nc", "ncat", "python", "python3", "perl", "powershell", "pwsh"];
+        Self {
+            registries: Vec::new(),
+            window: Span::minutes(15),
+            suspicious_binaries: binaries.map(str::to_owned).to_vec(),
+            namespaces: Namespaces::default(),
+            blocked_destinations: Vec::new(),
+        }
+    }
+}
+
+/// Kubernetes namespaces with rules of their own.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Namespaces {
+    /// May never pull from the Internet.
+    pub internal_only: Vec<String>,
+    /// May never run mutable tags.
+    pub fixed_tags: Vec<String>,
+}
+
+/// Settings of one detection.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct DetectionSettings {
+    pub enabled: Option<bool>,
+    pub severity: Option<Severity>,
+    /// Risk score.
+    pub score: Option<u32>,
+}
+
+/// Risk by repository.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Risk {
+    pub window: Span,
+    /// Told when the summed score is above this ...
+    pub score: u32,
+    /// ... from more than this many distinct detections.
+    pub distinct: u32,
+}
+
+impl Default for Risk {
+    fn default() -> Self {
+        Self { window: Span::minutes(24 * 60), score: 100, distinct: 3 }
+    }
+}
+
+/// What is published.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Notify {
+    pub minimum_severity: Severity,
+}
+
+impl Default for Notify {
+    fn default() -> Self {
+        Self { minimum_severity: Severity::Medium }
+    }
+}
+
+/// Something known and accepted. Every part given must match.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Suppression {
+    /// A detection's id, or a pattern.
+    pub detection: String,
+    #[serde(default)]
+    pub repository: Option<String>,
+    #[serde(default)]
+    pub image: Option<String>,
+    #[serde(default)]
+    pub principal: Option<String>,
+    #[serde(default)]
+    pub account: Option<String>,
+    /// The last day it holds, in UTC. An expired one suppresses nothing, and is said.
+    pub until: NaiveDate,
+    pub reason: String,
+}

@@ -1,0 +1,57 @@
+//! What the policy says about a detection or a match.
+
+use super::{Policy, Suppression};
+use crate::activity::Activity;
+use crate::detection::Subject;
+use crate::severity::Severity;
+
+impl Policy {
+    /// Detections are on unless switched off.
+    pub fn enabled(&self, detection: &str) -> bool {
+        self.detections.get(detection).and_then(|settings| settings.enabled).unwrap_or(true)
+    }
+
+    /// The severity set for a detection, if one is.
+    pub fn severity(&self, detection: &str) -> Option<Severity> {
+        self.detections.get(detection)?.severity
+    }
+
+    /// The risk score set for a detection, if one is.
+    pub fn score(&self, detection: &str) -> Option<u32> {
+        self.detections.get(detection)?.score
+    }
+
+    /// The first suppression that holds for a match at the time of its event.
+    pub fn suppression(
+        &self,
+        detection: &str,
+        subject: &Subject,
+        activity: &Activity,
+    ) -> Option<&Suppression> {
+        self.suppress.iter().find(|suppression| suppression.holds(detection, subject, activity))
+    }
+}
+
+impl Suppression {
+    /// Whether every part given matches, and its last day is not over.
+    pub fn holds(&self, detection: &str, subject: &Subject, activity: &Activity) -> bool {
+        let (repository, image) = match subject {
+            Subject::MachineImage { image, .. } => (None, Some(image.as_str())),
+            Subject::Push { repository, .. } => (Some(repository.as_str()), None),
+            Subject::Scan { repository, digest } => (Some(repository.as_str()), Some(digest.as_str())),
+            Subject::GuardRail { target, .. } => (Some(target.as_str()), None),
+            Subject::Blind { .. } => (None, None),
+        };
+        let fits = |pattern: &Option<String>, value: Option<&str>| match (pattern, value) {
+            (None, _) => true,
+            (Some(pattern), Some(value)) => super::like(pattern, value),
+            (Some(_), None) => false,
+        };
+        activity.time.date_naive() <= self.until
+            && super::like(&self.detection, detection)
+            && fits(&self.repository, repository)
+            && fits(&self.image, image)
+            && fits(&self.principal, activity.actor.as_ref().map(|actor| actor.principal.as_str()))
+            && fits(&self.account, Some(&activity.account))
+    }
+}

@@ -1,0 +1,184 @@
+//! Values that are checked as they are read: spans, hours, zones, networks.
+
+use std::fmt;
+use std::net::IpAddr;
+use std::str::FromStr;
+
+use chrono::TimeDelta;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// A length of time: `90s`, `30m`, `24h`, `7d`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[serde(try_from = "String", into = "String")]
+#[schemars(with = "String", extend("pattern" = r"^[0-9]+(s|m|h|d)$"))]
+pub struct Span(TimeDelta);
+
+/// A stretch of the day, in minutes from midnight; passes midnight where the end is not after the
+/// start.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(try_from = "String", into = "String")]
+#[schemars(with = "String", extend("pattern" = r"^[0-2][0-9]:[0-5][0-9]-[0-2][0-9]:[0-5][0-9]$"))]
+pub struct Hours {
+    pub from: u32,
+    /// Excluded; at most 1440.
+    pub to: u32,
+}
+
+/// An IANA time zone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(try_from = "String", into = "String")]
+#[schemars(with = "String")]
+pub struct Zone(pub chrono_tz::Tz);
+
+/// A network: `198.51.100.0/24`, `2001:db8::/32`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(try_from = "String", into = "String")]
+#[schemars(with = "String")]
+pub struct Cidr {
+    pub address: IpAddr,
+    pub prefix: u8,
+}
+
+impl Span {
+    pub const fn minutes(minutes: i64) -> Self {
+        Self(TimeDelta::minutes(minutes))
+    }
+
+    pub fn delta(self) -> TimeDelta {
+        self.0
+    }
+}
+
+impl FromStr for Span {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let problem = || format!("`{text}` is no length of time; write `90s`, `30m`, `24h` or `7d`");
+        let unit = text.chars().last().ok_or_else(problem)?;
+        let number =
+            text.strip_suffix(unit).and_then(|number| number.parse::<u32>().ok()).ok_or_else(problem)?;
+        let number = i64::from(number);
+        let delta = match unit {
+            's' => TimeDelta::seconds(number),
+            'm' => TimeDelta::minutes(number),
+            'h' => TimeDelta::hours(number),
+            'd' => TimeDelta::days(number),
+            _ => return Err(problem()),
+        };
+        if delta.is_zero() || delta > TimeDelta::days(366) {
+            return Err(format!("`{text}` is out of range; from 1s to 366d"));
+        }
+        Ok(Self(delta))
+    }
+}
+
+impl fmt::Display for Span {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let seconds = self.0.num_seconds();
+        match seconds {
+            s if s % 86_400 == 0 => write!(f, "{}d", s / 86_400),
+            s if s % 3_600 == 0 => write!(f, "{}h", s / 3_600),
+            s if s % 60 == 0 => write!(f, "{}m", s / 60),
+            s => write!(f, "{s}s"),
+        }
+    }
+}
+
+impl Default for Hours {
+    fn default() -> Self {
+        Self { from: 8 * 60, to: 20 * 60 }
+    }
+}
+
+impl FromStr for Hours {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let problem = || format!("`{text}` is no stretch of hours; write `08:00-20:00`");
+        let (from, to) = text.split_once('-').ok_or_else(problem)?;
+        let minutes = |clock: &str| -> Option<u32> {
+            let (hours, minutes) = clock.trim().split_once(':')?;
+            let digits = |part: &str| part.len() == 2 && part.bytes().all(|byte| byte.is_ascii_digit());
+            if !digits(hours) || !digits(minutes) {
+                return None;
+            }
+            let (hours, minutes) = (hours.parse::<u32>().ok()?, minutes.parse::<u32>().ok()?);
+            (minutes < 60 && hours * 60 + minutes <= 24 * 60).then_some(hours * 60 + minutes)
+        };
+        let (from, to) = (minutes(from).ok_or_else(problem)?, minutes(to).ok_or_else(problem)?);
+        if from == 24 * 60 {
+            return Err(format!("`{text}` starts at 24:00; write 00:00 of the next day"));
+        }
+        if from == to {
+            return Err(format!("`{text}` is empty; for a whole day write `00:00-24:00`"));
+        }
+        Ok(Self { from, to })
+    }
+}
+
+impl fmt::Display for Hours {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:02}:{:02}-{:02}:{:02}", self.from / 60, self.from % 60, self.to / 60, self.to % 60)
+    }
+}
+
+impl FromStr for Zone {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        text.parse().map(Self).map_err(|_| {
+            format!("`{text}` is no time zone; write an IANA name such as `Europe/Berlin` or `UTC`")
+        })
+    }
+}
+
+impl fmt::Display for Zone {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.0.name())
+    }
+}
+
+impl FromStr for Cidr {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let problem = || format!("`{text}` is no network; write `198.51.100.0/24` or an address");
+        let (address, prefix) = text.split_once('/').map_or((text, None), |(a, p)| (a, Some(p)));
+        let address: IpAddr = address.parse().map_err(|_| problem())?;
+        let widest = if address.is_ipv4() { 32 } else { 128 };
+        let prefix = match prefix {
+            Some(prefix) => {
+                prefix.parse::<u8>().ok().filter(|prefix| *prefix <= widest).ok_or_else(problem)?
+            }
+            None => widest,
+        };
+        Ok(Self { address, prefix })
+    }
+}
+
+impl fmt::Display for Cidr {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.address, self.prefix)
+    }
+}
+
+/// Serde goes through the text forms above.
+macro_rules! as_text {
+    ($($kind:ty),*) => {$(
+        impl TryFrom<String> for $kind {
+            type Error = String;
+
+            fn try_from(text: String) -> Result<Self, Self::Error> {
+                text.parse()
+            }
+        }
+
+        impl From<$kind> for String {
+            fn from(value: $kind) -> Self {
+                value.to_string()
+            }
+        }
+    )*};
+}
+as_text!(Span, Hours, Zone, Cidr);
