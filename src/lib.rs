@@ -16,6 +16,8 @@ pub mod activity;
 pub mod alert;
 pub mod detection;
 pub mod engine;
+pub mod hash;
+pub mod history;
 pub mod lookup;
 pub mod policy;
 pub mod severity;
