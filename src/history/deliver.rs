@@ -4,7 +4,6 @@
 //! takes the claims and enters the threads, one write that confirms.
 
 use std::future::Future;
-use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
 
@@ -53,8 +52,8 @@ pub struct Delivery<'a, S, P> {
     pub token: String,
     /// When this invocation is over at the latest: claims are leased a little longer.
     pub deadline: DateTime<Utc>,
-    /// The clock.
-    pub now: fn() -> DateTime<Utc>,
+    /// The clock; over archives, the event's own time.
+    pub now: &'a (dyn Fn() -> DateTime<Utc> + Sync),
 }
 
 /// After the invocation's deadline, nobody can still be at it.
@@ -110,7 +109,7 @@ impl<S: Store, P: Publisher> Delivery<'_, S, P> {
                 Err(error) => {
                     last = error;
                     attempt += 1;
-                    self.pause(attempt).await;
+                    super::pause(&self.token, attempt).await;
                     continue;
                 }
             };
@@ -158,7 +157,7 @@ impl<S: Store, P: Publisher> Delivery<'_, S, P> {
                 Err(error) => {
                     last = error;
                     attempt += 1;
-                    self.pause(attempt).await;
+                    super::pause(&self.token, attempt).await;
                 }
             }
         }
@@ -175,7 +174,7 @@ impl<S: Store, P: Publisher> Delivery<'_, S, P> {
                 Ok(()) => return,
                 Err(error) => tracing::warn!(%error, attempt, "could not confirm what was published"),
             }
-            self.pause(attempt).await;
+            super::pause(&self.token, attempt).await;
             let keys: Vec<Key> = claims.iter().map(|claim| claim.key.clone()).collect();
             if let Ok(current) = self.store.load(&keys).await {
                 claims.retain_mut(|claim| {
@@ -187,14 +186,6 @@ impl<S: Store, P: Publisher> Delivery<'_, S, P> {
                 });
             }
         }
-    }
-
-    /// Longer each time, and different for each invocation, so that racers part.
-    async fn pause(&self, attempt: usize) {
-        let spread =
-            self.token.bytes().fold(0u64, |sum, byte| sum.wrapping_mul(31).wrapping_add(u64::from(byte)));
-        let millis = (10u64 << attempt.min(6)).saturating_add(spread % 17);
-        tokio::time::sleep(Duration::from_millis(millis)).await;
     }
 }
 

@@ -1,31 +1,47 @@
-//! The in-memory store of the command line.
+//! What a detection may remember: the records about the subjects of one activity.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
 
-use super::{Key, Record, Store, StoreError};
+use chrono::{DateTime, Utc};
 
-/// Keeps records as long as the process lives.
-#[derive(Debug, Default)]
-pub struct InMemory(Mutex<HashMap<Key, Record>>);
+use super::{Key, Kind, Record};
+use crate::activity::Activity;
 
-impl Store for InMemory {
-    async fn load(&self, keys: &[Key]) -> Result<Vec<Record>, StoreError> {
-        let records = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        Ok(keys.iter().filter_map(|key| records.get(key).cloned()).collect())
+/// The records read for one activity. Absent ones are there, empty, so that they can be written.
+#[derive(Debug, Clone, Default)]
+pub struct Memory {
+    records: HashMap<Key, Record>,
+    kept: bool,
+}
+
+impl Memory {
+    /// No history is kept: detections that need one are not applicable.
+    pub fn none() -> Self {
+        Self::default()
     }
 
-    async fn save(&self, changed: &[Record]) -> Result<(), StoreError> {
-        let mut records = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let stale =
-            |record: &Record| records.get(&record.key).map_or(0, |known| known.version) != record.version;
-        if changed.iter().any(stale) {
-            return Err(StoreError::Conflict);
+    /// Of all keys asked for, what the store had of them.
+    pub fn new(keys: &[Key], found: Vec<Record>, now: DateTime<Utc>) -> Self {
+        let mut records: HashMap<Key, Record> =
+            keys.iter().map(|key| (key.clone(), Record::new(key.clone()))).collect();
+        for record in found {
+            records.insert(record.key.clone(), record.fresh(now));
         }
-        for record in changed {
-            let record = Record { version: record.version.saturating_add(1), ..record.clone() };
-            records.insert(record.key.clone(), record);
-        }
-        Ok(())
+        Self { records, kept: true }
+    }
+
+    /// Whether there is a history at all.
+    pub fn is_kept(&self) -> bool {
+        self.kept
+    }
+
+    /// The record about one of the activity's own subjects, in its account and region. `None` where no
+    /// history is kept, or the key is not among those the activity reads ([`super::trail::keys`]).
+    pub fn about(&self, activity: &Activity, kind: Kind, id: &str) -> Option<&Record> {
+        self.records.get(&Key::new(&activity.account, &activity.region, kind, id))
+    }
+
+    pub(super) fn take(&self, activity: &Activity, kind: Kind, id: &str) -> Option<Record> {
+        self.about(activity, kind, id).cloned()
     }
 }

@@ -16,11 +16,14 @@
 
 pub mod claim;
 pub mod deliver;
+mod in_memory;
 mod memory;
 mod record;
 pub mod thread;
+pub mod trail;
 
-pub use memory::InMemory;
+pub use in_memory::InMemory;
+pub use memory::Memory;
 pub use record::{Key, Kind, Record, Sighting, Trace};
 
 use std::future::Future;
@@ -44,4 +47,12 @@ pub enum StoreError {
     /// Throttled, unreachable, or no answer: the write may or may not have happened.
     #[error("history is unavailable: {0}")]
     Unavailable(String),
+}
+
+/// Waits before another try: longer each time, and not as long as others who wait, so that racers part.
+pub async fn pause(token: &str, attempt: usize) {
+    let spread =
+        token.bytes().fold(0u64, |sum, byte| sum.wrapping_mul(31).wrapping_add(u64::from(byte))) % 17;
+    let millis = (10u64 << attempt.min(6)).saturating_add(spread);
+    tokio::time::sleep(std::time::Duration::from_millis(millis)).await;
 }

@@ -166,6 +166,11 @@ impl Record {
         self.expires = self.expires.max(until);
     }
 
+    /// Whether half its time has passed without a change.
+    pub fn is_half_spent(&self, time: DateTime<Utc>) -> bool {
+        self.expires - time < self.key.kind.keep() / 2
+    }
+
     /// Remembers a trace once; of too many, the newest stay. True where it was news.
     pub fn add(&mut self, mut trace: Trace) -> bool {
         if self.traces.iter().any(|known| {
