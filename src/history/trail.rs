@@ -51,7 +51,7 @@ pub fn keys(activity: &Activity) -> Vec<Key> {
             keys.push(key(Kind::Repository, push.repository.clone()));
         }
         Action::ImageScanned(scan) => keys.push(key(Kind::Repository, scan.repository.clone())),
-        Action::ImageDerived(_) | Action::ImageShared(_) | Action::GuardRailChanged(_) => keys.clear(),
+        _ => keys.clear(),
     }
     keys.sort();
     keys.dedup();
@@ -88,7 +88,7 @@ pub fn remember(judgement: &Judgement, memory: &Memory) -> Vec<Record> {
             trail.matches(judgement, Kind::Repository, &push.repository);
         }
         Action::ImageScanned(scan) => trail.matches(judgement, Kind::Repository, &scan.repository),
-        Action::ImageDerived(_) | Action::ImageShared(_) | Action::GuardRailChanged(_) => {}
+        _ => {}
     }
     trail.changed.into_values().collect()
 }
