@@ -223,3 +223,6 @@ fn enter(alert: &Alert, thread: &mut Record) -> (Alert, Place) {
     }
     (alert, place)
 }
+
+#[cfg(test)]
+mod tests;
