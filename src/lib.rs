@@ -17,6 +17,7 @@ pub mod alert;
 pub mod detection;
 pub mod engine;
 pub mod lookup;
+pub mod partition;
 pub mod policy;
 pub mod severity;
 pub mod source;
