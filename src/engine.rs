@@ -70,7 +70,8 @@ impl<L: Lookup> Session<'_, L> {
         stage: Stage,
         matches: &[(&'static Detection, Box<Match>)],
     ) -> Vec<(usize, &'static Detection, Verdict)> {
-        let registered = REGISTRY.iter().enumerate().filter(|(_, detection)| detection.stage == stage);
+        let registered =
+            REGISTRY.iter().copied().enumerate().filter(|(_, detection)| detection.stage == stage);
         let mut verdicts: Vec<(usize, &'static Detection, Verdict)> = registered
             .map(|(place, detection)| {
                 let verdict = if self.policy.enabled(detection.id) {

@@ -19,6 +19,7 @@ pub mod engine;
 pub mod hash;
 pub mod history;
 pub mod lookup;
+pub mod partition;
 pub mod pipeline;
 pub mod policy;
 pub mod severity;

@@ -49,7 +49,12 @@ pub async fn run(options: Options) -> miette::Result<Outcome> {
     Ok(judged.outcome)
 }
 
-pub fn write_alert(out: &mut output::Stdout, alert: &Alert, format: Format, first: bool) -> std::io::Result<()> {
+pub fn write_alert(
+    out: &mut output::Stdout,
+    alert: &Alert,
+    format: Format,
+    first: bool,
+) -> std::io::Result<()> {
     match format {
         Format::Json => writeln!(out, "{}", alert::ocsf::finding(alert)),
         Format::Chat => writeln!(out, "{}", alert::chat::notification(alert)),

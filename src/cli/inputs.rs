@@ -33,9 +33,16 @@ pub fn read(paths: &[PathBuf], facts: Option<&Path>, account: Option<&str>) -> m
     for path in paths {
         if path.as_os_str() == STDIN {
             let mut bytes = Vec::new();
-            std::io::stdin().read_to_end(&mut bytes).into_diagnostic().wrap_err("cannot read standard input")?;
+            std::io::stdin()
+                .read_to_end(&mut bytes)
+                .into_diagnostic()
+                .wrap_err("cannot read standard input")?;
             let reading = source::read_bytes(&bytes, &surroundings);
-            inputs.push(Input { name: "standard input".to_owned(), reading, facts: folders.beside(Path::new("."), Path::new("."))? });
+            inputs.push(Input {
+                name: "standard input".to_owned(),
+                reading,
+                facts: folders.beside(Path::new("."), Path::new("."))?,
+            });
             continue;
         }
         let metadata = fs::metadata(path)

@@ -78,7 +78,8 @@ fn count(input: &Input, judged: &mut Judged) {
     judged.ignored += reading.ignored;
     judged.unreadable += reading.unreadable.len();
     for unreadable in reading.unreadable.iter().take(NAMED) {
-        let place = if unreadable.place.is_empty() { String::new() } else { format!(", {}", unreadable.place) };
+        let place =
+            if unreadable.place.is_empty() { String::new() } else { format!(", {}", unreadable.place) };
         eprintln!("unreadable: {}{place}: {}", input.name, unreadable.reason);
     }
     if reading.unreadable.len() > NAMED {

@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::severity::Severity;
 
+mod hours;
 mod rules;
 mod value;
 
