@@ -4,7 +4,7 @@ use std::fmt;
 use std::ops::Range;
 
 use miette::{Diagnostic, LabeledSpan, NamedSource, SourceCode};
-use serde_saphyr::Error as Yaml;
+use serde_saphyr::{Error as Yaml, Location};
 
 use super::locate;
 use super::value::nearest;
@@ -140,15 +140,36 @@ impl Diagnostic for Invalid {
 
 /// What the YAML reader says, in the words of somebody who edits a policy.
 pub(super) fn from_yaml(error: &Yaml, text: &str) -> Problem {
-    let bytes = error.location().and_then(|location| {
-        let start = usize::try_from(location.span().byte_offset()?).ok()?;
-        let len = usize::try_from(location.span().byte_len().unwrap_or(0)).ok()?;
-        Some(start..start.saturating_add(len).min(text.len()))
-    });
+    let mut bytes = error.location().and_then(|location| bytes_of(location, text));
     let found = bytes.clone().and_then(|bytes| text.get(bytes)).unwrap_or_default().trim();
     let (message, help) = words(error, found);
-    let path = bytes.as_ref().and_then(|bytes| locate::path_at(text, bytes.start)).unwrap_or_default();
+    let mut path = bytes.as_ref().and_then(|bytes| locate::path_at(text, bytes.start)).unwrap_or_default();
+    match error {
+        Yaml::MultipleDocuments { .. } => path.clear(),
+        // The reader points at something within the entry: the entry itself is what lacks a key.
+        Yaml::SerdeMissingField { .. } => {
+            path.pop();
+            bytes = locate::bytes_of(text, &path, false).or(bytes);
+        }
+        _ => {}
+    }
     Problem { bytes, place: locate::written(&path), message, help }
+}
+
+/// Where a location is in the text. Those of broken syntax have a line and a column only.
+fn bytes_of(location: Location, text: &str) -> Option<Range<usize>> {
+    let number = |number: u64| usize::try_from(number).ok();
+    let span = location.span();
+    if let Some(start) = span.byte_offset().and_then(number) {
+        let len = span.byte_len().and_then(number).unwrap_or(0);
+        return Some(start..start.saturating_add(len).min(text.len()));
+    }
+    let lines_before = number(location.line())?.checked_sub(1)?;
+    let line_start: usize = text.split_inclusive('\n').take(lines_before).map(str::len).sum();
+    let line = text.get(line_start..)?;
+    let column = number(location.column())?.checked_sub(1)?;
+    let start = line_start + line.char_indices().nth(column).map_or(line.len(), |(byte, _)| byte);
+    Some(start..start)
 }
 
 fn words(error: &Yaml, found: &str) -> (String, String) {

@@ -93,6 +93,7 @@ pub struct Images {
     pub approved: Approved,
     /// Who may stand behind an own image: account ids, `self`, `amazon`, or `vendors` (a dated list of
     /// distributors' accounts).
+    #[schemars(inner(regex(pattern = r"^(self|amazon|vendors|[0-9]{12})$")))]
     pub ancestors: Vec<String>,
     /// Images older than this are not approved, but for listed ids. No bound by default.
     #[schemars(range(min = 1))]
@@ -124,8 +125,10 @@ impl Default for Images {
 #[serde(default, deny_unknown_fields)]
 pub struct Approved {
     /// Account ids, `self` (the event's account), `amazon` (AWS's own accounts, by partition).
+    #[schemars(inner(regex(pattern = r"^(self|amazon|[0-9]{12})$")))]
     pub owners: Vec<String>,
     /// AMI ids, whoever owns them and however old.
+    #[schemars(inner(regex(pattern = r"^ami-([0-9a-f]{8}|[0-9a-f]{17})$")))]
     pub ids: Vec<String>,
     /// Name patterns within an owner. A name alone approves nothing: anybody can choose one.
     pub names: Vec<NamePattern>,
@@ -191,6 +194,7 @@ pub enum AllowedImagesSetting {
 #[serde(default, deny_unknown_fields)]
 pub struct Scope {
     pub tags: Vec<Tag>,
+    #[schemars(inner(regex(pattern = r"^subnet-([0-9a-f]{8}|[0-9a-f]{17})$")))]
     pub subnets: Vec<String>,
 }
 

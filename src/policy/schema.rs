@@ -21,7 +21,6 @@ pub(super) fn schema_with(ids: &[&str]) -> Value {
     if let Some(root) = schema.as_object_mut() {
         root.insert("title".to_owned(), json!("Imagewarden policy"));
     }
-    // A null section is an empty one, and so is a null document.
     if let Some(detections) = schema.pointer_mut("/properties/detections").and_then(Value::as_object_mut) {
         detections.insert("propertyNames".to_owned(), json!({ "enum": ids }));
     }
