@@ -38,32 +38,24 @@ pub fn like(pattern: &str, text: &str) -> bool {
 #[serde(default, deny_unknown_fields)]
 pub struct Policy {
     #[serde(deserialize_with = "section")]
-    #[schemars(with = "Option<Images>")]
     pub images: Images,
     #[serde(deserialize_with = "section")]
-    #[schemars(with = "Option<UserData>")]
     pub user_data: UserData,
     /// How long after its start an instance counts as on its first boot (MITRE: FirstBootWindow).
     pub first_boot_window: Span,
     #[serde(deserialize_with = "section")]
-    #[schemars(with = "Option<Uploads>")]
     pub uploads: Uploads,
     #[serde(deserialize_with = "section")]
-    #[schemars(with = "Option<Containers>")]
     pub containers: Containers,
     /// Settings of single detections, by id.
     #[serde(deserialize_with = "section")]
-    #[schemars(with = "Option<BTreeMap<String, DetectionSettings>>")]
     pub detections: BTreeMap<String, DetectionSettings>,
     #[serde(deserialize_with = "section")]
-    #[schemars(with = "Option<Risk>")]
     pub risk: Risk,
     #[serde(deserialize_with = "section")]
-    #[schemars(with = "Option<Notify>")]
     pub notify: Notify,
     /// What not to tell, until when, and why.
     #[serde(deserialize_with = "section")]
-    #[schemars(with = "Option<Vec<Suppression>>")]
     pub suppress: Vec<Suppression>,
 }
 
@@ -89,7 +81,6 @@ impl Default for Policy {
 pub struct Images {
     /// What may be launched (MITRE: ApprovedImageCatalog).
     #[serde(deserialize_with = "section")]
-    #[schemars(with = "Option<Approved>")]
     pub approved: Approved,
     /// Who may stand behind an own image: account ids, `self`, `amazon`, or `vendors` (a dated list of
     /// distributors' accounts).
@@ -103,7 +94,6 @@ pub struct Images {
     pub allowed_images_setting: AllowedImagesSetting,
     /// Judge only some launches (MITRE: VMTagScope); everything where empty.
     #[serde(deserialize_with = "section")]
-    #[schemars(with = "Option<Scope>")]
     pub scope: Scope,
 }
 
@@ -205,7 +195,6 @@ pub struct UserData {
     /// MITRE: UserDataInspection.
     pub inspection: Inspection,
     #[serde(deserialize_with = "section")]
-    #[schemars(with = "Option<Trusted>")]
     pub trusted: Trusted,
 }
 
@@ -320,7 +309,6 @@ pub struct Containers {
     pub suspicious_binaries: Vec<String>,
     /// MITRE: NamespaceScope.
     #[serde(deserialize_with = "section")]
-    #[schemars(with = "Option<Namespaces>")]
     pub namespaces: Namespaces,
     /// Destinations that containers must not contact (MITRE: OutboundCIDRBlockList).
     pub blocked_destinations: Vec<Cidr>,
