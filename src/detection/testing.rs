@@ -255,6 +255,7 @@ pub fn needed(verdict: Verdict) -> Vec<FactKey> {
 
 /// A context without history.
 pub fn context<'a>(policy: &'a Policy, facts: &'a Facts) -> Context<'a> {
-    static NONE: std::sync::LazyLock<crate::history::Memory> = std::sync::LazyLock::new(crate::history::Memory::none);
+    static NONE: std::sync::LazyLock<crate::history::Memory> =
+        std::sync::LazyLock::new(crate::history::Memory::none);
     Context { policy, facts, memory: &NONE, matches: &[] }
 }

@@ -1,6 +1,6 @@
 use super::*;
 use crate::detection::testing::{
-    ACCOUNT, AMAZON, AMI, Given, REGION, STRANGER, denied, image, launch, launched, policy, scope,
+    ACCOUNT, AMAZON, AMI, Given, REGION, STRANGER, context, denied, image, launch, launched, policy, scope,
 };
 use crate::lookup::Fact;
 

@@ -1,6 +1,6 @@
 use super::*;
 use crate::activity::Instance;
-use crate::detection::testing::{AMI, Given, launch, policy};
+use crate::detection::testing::{AMI, Given, context, launch, policy};
 
 fn outside(launch: &Launch, yaml: &str) -> bool {
     let policy = policy(yaml);
