@@ -8,7 +8,7 @@ use imagewarden::alert::{self, Alert};
 use imagewarden::severity::Severity;
 use miette::IntoDiagnostic;
 
-use super::{Format, Judging, Outcome, output, run, severity};
+use super::{Format, Judging, Outcome, judging, output, severity};
 
 #[derive(Args)]
 pub struct Options {
@@ -27,20 +27,14 @@ pub struct Options {
 }
 
 pub async fn run(options: Options) -> miette::Result<Outcome> {
-    let judged = run::judge(&options.paths, &options.judging).await?;
-    let mut alerts = Vec::new();
-    let mut suppressed = 0;
-    for judgement in &judged.judgements {
-        let told = alert::alerts(judgement, &judged.policy, None);
-        suppressed += told.suppressed.len();
-        alerts.extend(told.alerts);
-    }
+    let judged = judging::judge(&options.paths, &options.judging).await?;
+    let alerts: Vec<&Alert> = judged.alerts().collect();
     let mut stdout = output::stdout();
     for (number, alert) in alerts.iter().enumerate() {
         write_alert(&mut stdout, alert, options.format, number == 0).into_diagnostic()?;
     }
     stdout.flush().into_diagnostic()?;
-    summary(&judged, &alerts, suppressed);
+    summary(&judged, &alerts);
     if judged.outcome == Outcome::Ran
         && options.fail_on.is_some_and(|floor| alerts.iter().any(|alert| alert.severity() >= floor))
     {
@@ -73,16 +67,19 @@ pub fn write_alert(
     }
 }
 
-fn summary(judged: &run::Judged, alerts: &[Alert], suppressed: usize) {
+fn summary(judged: &judging::Judged, alerts: &[&Alert]) {
+    let suppressed: usize = judged.processed.iter().map(|processed| processed.suppressed.len()).sum();
+    let told: usize = judged.processed.iter().map(|processed| processed.alerts.len()).sum();
     let below = alerts.iter().filter(|alert| alert.below_floor).count();
     let mut line = format!(
         "{} in {}: {}",
-        output::count(judged.judgements.len(), "activity", "activities"),
+        output::count(judged.processed.len(), "activity", "activities"),
         output::count(judged.files, "file", "files"),
         output::count(alerts.len(), "alert", "alerts"),
     );
     let asides = [
         (below, "below the notification floor"),
+        (told.saturating_sub(alerts.len()), "repetitions counted in their threads"),
         (suppressed, "suppressed"),
         (judged.ignored, "records of no interest"),
         (judged.unreadable, "unreadable"),

@@ -8,7 +8,7 @@ use imagewarden::detection::REGISTRY;
 use miette::IntoDiagnostic;
 use serde_json::json;
 
-use super::{Outcome, output, run};
+use super::{Outcome, judging, output};
 
 #[derive(Args)]
 pub struct Options {
@@ -28,7 +28,7 @@ enum ListFormat {
 }
 
 pub fn run(options: &Options) -> miette::Result<Outcome> {
-    let policy = run::policy(options.policy.as_deref())?;
+    let policy = judging::policy(options.policy.as_deref())?;
     let mut out = output::stdout();
     let widest = REGISTRY.iter().map(|detection| detection.id.len()).max().unwrap_or(0);
     for detection in REGISTRY {

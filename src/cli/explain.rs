@@ -10,7 +10,7 @@ use imagewarden::engine::Judgement;
 use miette::IntoDiagnostic;
 use serde_json::{Value, json};
 
-use super::{Judging, Outcome, output, run};
+use super::{Judging, Outcome, judging, output};
 
 #[derive(Args)]
 pub struct Options {
@@ -33,10 +33,10 @@ enum ExplainFormat {
 }
 
 pub async fn run(options: Options) -> miette::Result<Outcome> {
-    let judged = run::judge(&options.paths, &options.judging).await?;
+    let judged = judging::judge(&options.paths, &options.judging).await?;
     let mut out = output::stdout();
     let (width, colour) = (output::width(), out.colour());
-    for (number, judgement) in judged.judgements.iter().enumerate() {
+    for (number, judgement) in judged.processed.iter().map(|processed| &processed.judgement).enumerate() {
         match options.format {
             ExplainFormat::Text => {
                 let gap = if number == 0 { "" } else { "\n" };

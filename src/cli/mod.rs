@@ -4,10 +4,10 @@ mod check;
 mod detections;
 mod explain;
 mod inputs;
+mod judging;
 pub mod output;
 mod policy;
 mod replay;
-mod run;
 
 use std::path::PathBuf;
 

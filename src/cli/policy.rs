@@ -7,7 +7,7 @@ use clap::Subcommand;
 use imagewarden::policy::Policy;
 use miette::IntoDiagnostic;
 
-use super::{Outcome, output, run};
+use super::{Outcome, judging, output};
 
 #[derive(Subcommand)]
 pub enum Command {
@@ -35,7 +35,7 @@ pub fn run(command: Command) -> miette::Result<Outcome> {
     let mut out = output::stdout();
     match command {
         Command::Check { file, policy } => {
-            let policy = run::policy(file.or(policy).as_deref())?;
+            let policy = judging::policy(file.or(policy).as_deref())?;
             let warnings = policy.warnings(chrono::Utc::now().date_naive());
             for warning in &warnings {
                 writeln!(out, "warning: {warning}").into_diagnostic()?;
@@ -44,7 +44,7 @@ pub fn run(command: Command) -> miette::Result<Outcome> {
             writeln!(out, "the policy is sound, {noted}").into_diagnostic()?;
         }
         Command::Show { file, policy } => {
-            write!(out, "{}", run::policy(file.or(policy).as_deref())?.to_yaml()).into_diagnostic()?;
+            write!(out, "{}", judging::policy(file.or(policy).as_deref())?.to_yaml()).into_diagnostic()?;
         }
         Command::Schema => writeln!(out, "{:#}", Policy::schema()).into_diagnostic()?,
     }

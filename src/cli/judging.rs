@@ -3,8 +3,13 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use imagewarden::engine::{self, Judgement};
+use chrono::TimeDelta;
+use imagewarden::activity::Activity;
+use imagewarden::alert::Alert;
+use imagewarden::history::InMemory;
+use imagewarden::history::deliver::{Fate, Publisher};
 use imagewarden::lookup::Lookup;
+use imagewarden::pipeline::{Pipeline, Processed};
 use imagewarden::policy::Policy;
 use miette::miette;
 
@@ -27,7 +32,8 @@ pub fn policy(named: Option<&Path>) -> miette::Result<Policy> {
 /// All inputs, judged.
 pub struct Judged {
     pub policy: Policy,
-    pub judgements: Vec<Judgement>,
+    /// In event-time order.
+    pub processed: Vec<Processed>,
     pub files: usize,
     pub ignored: usize,
     pub unreadable: usize,
@@ -43,7 +49,7 @@ pub async fn judge(paths: &[PathBuf], options: &Judging) -> miette::Result<Judge
     let inputs = inputs::read(paths, options.facts.as_deref(), options.account.as_deref())?;
     let mut judged = Judged {
         policy,
-        judgements: Vec::new(),
+        processed: Vec::new(),
         files: inputs.len(),
         ignored: 0,
         unreadable: 0,
@@ -60,17 +66,58 @@ pub async fn judge(paths: &[PathBuf], options: &Judging) -> miette::Result<Judge
         })
         .collect();
     activities.sort_by_key(|(activity, _)| activity.time);
+    let history = InMemory::default();
     if options.live {
         let live = live(options).await?;
         for (activity, _) in activities {
-            judged.judgements.push(engine::judge(activity, &judged.policy, &live).await);
+            let processed = process(&judged.policy, &live, &history, activity).await?;
+            judged.processed.push(processed);
         }
     } else {
         for (activity, facts) in activities {
-            judged.judgements.push(engine::judge(activity, &judged.policy, facts.as_ref()).await);
+            let processed = process(&judged.policy, facts.as_ref(), &history, activity).await?;
+            judged.processed.push(processed);
         }
     }
     Ok(judged)
+}
+
+/// Judges one activity at its own time.
+async fn process<L: Lookup>(
+    policy: &Policy,
+    lookup: &L,
+    history: &InMemory,
+    activity: Arc<Activity>,
+) -> miette::Result<Processed> {
+    let time = activity.time;
+    let pipeline = Pipeline {
+        policy,
+        policy_note: None,
+        lookup,
+        store: Some(history),
+        publisher: &Printed,
+        token: "command line",
+        deadline: time + TimeDelta::minutes(1),
+        now: &move || time,
+    };
+    pipeline.process(activity).await.map_err(|error| miette!("{error}"))
+}
+
+/// Alerts are printed by the command when all are there.
+struct Printed;
+
+impl Publisher for Printed {
+    async fn publish(&self, _: &Alert) -> Result<(), String> {
+        Ok(())
+    }
+}
+
+impl Judged {
+    /// The alerts that subscribers would receive, and those under the floor.
+    pub fn alerts(&self) -> impl Iterator<Item = &Alert> {
+        let told = self.processed.iter().flat_map(|processed| &processed.alerts);
+        told.filter(|(_, fate)| *fate == Fate::Published).map(|(alert, _)| alert)
+    }
 }
 
 fn count(input: &Input, judged: &mut Judged) {
