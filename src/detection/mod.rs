@@ -8,7 +8,9 @@ mod doubt;
 mod ecr_push_outside_hours;
 mod ecr_push_unknown_user;
 mod launch;
+mod machine_image_laundered;
 mod machine_image_not_approved;
+mod origin;
 mod owners;
 mod push;
 mod shape;
@@ -26,6 +28,7 @@ use crate::severity::Severity;
 /// Every detection, in the order a reader would want them; ties in severity go by this order.
 pub static REGISTRY: &[&Detection] = &[
     &machine_image_not_approved::DETECTION,
+    &machine_image_laundered::DETECTION,
     &ecr_push_outside_hours::DETECTION,
     &ecr_push_unknown_user::DETECTION,
 ];

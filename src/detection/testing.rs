@@ -130,7 +130,7 @@ pub fn image(id: &str, owner: &str) -> ImageFact {
 
 /// Facts by hand. What is not given is asked for.
 #[derive(Default)]
-pub struct Given(Facts);
+pub struct Given(pub Facts);
 
 impl Given {
     pub fn none() -> Self {
