@@ -4,7 +4,7 @@
 use std::borrow::Cow;
 use std::collections::HashMap;
 
-use serde_saphyr::granit_parser::{Event, Parser, ScalarStyle, options};
+use serde_saphyr::granit_parser::{Event, Parser, ScalarStyle, Tag, options};
 
 use super::base64_text;
 
@@ -30,9 +30,10 @@ enum Node<'a> {
     Binary(Vec<u8>, String),
     Seq(Vec<usize>),
     Map(Vec<(usize, usize)>),
-    /// An alias to what was never there.
-    Nothing,
 }
+
+/// The id of what an alias to nowhere stands for: no node has it.
+const NOTHING: usize = usize::MAX;
 
 /// A node in its tree.
 #[derive(Clone, Copy)]
@@ -50,6 +51,18 @@ impl<'a> Tree<'a> {
     fn push(&mut self, node: Node<'a>) -> usize {
         self.nodes.push(node);
         self.nodes.len() - 1
+    }
+
+    fn tagged(&mut self, text: Cow<'a, str>, style: ScalarStyle, tag: Option<&Tag>) -> usize {
+        let binary =
+            tag.is_some_and(|tag| tag.suffix_in_namespace("tag:yaml.org,2002:").as_deref() == Some("binary"));
+        match binary.then(|| base64_text::tolerant(text.as_bytes())).flatten() {
+            Some(bytes) => {
+                let text = super::bytes::to_text_lossy(&bytes);
+                self.push(Node::Binary(bytes, text))
+            }
+            None => self.scalar(text, style == ScalarStyle::Plain),
+        }
     }
 
     fn scalar(&mut self, text: impl Into<Cow<'a, str>>, plain: bool) -> usize {
@@ -127,51 +140,68 @@ fn is_null(text: &str) -> bool {
     matches!(text, "" | "~" | "null" | "Null" | "NULL")
 }
 
-/// Reads YAML as PyYAML does, and on where PyYAML refuses: unknown aliases, several documents.
+/// Reads YAML as PyYAML does, and on where PyYAML refuses: unknown aliases, several documents, and
+/// after an error from the next line that starts an entry at the left edge.
 pub(super) fn from_yaml(text: &str) -> Tree<'_> {
+    const RESTARTS: usize = 16;
     let mut tree = Tree::default();
+    let listed = text.lines().find(|line| !line.trim().is_empty() && !line.starts_with(['#', '%']));
+    let listed = listed.is_some_and(|line| line.starts_with("- "));
+    let mut rest = text;
+    for _ in 0..RESTARTS {
+        let Err((line, error)) = read(&mut tree, rest) else { break };
+        tree.error.get_or_insert(format!("YAML: {error}"));
+        match next_entry(rest, line, listed) {
+            Some(next) => rest = next,
+            None => break,
+        }
+    }
+    tree
+}
+
+/// The text from the first line after line `line` (from 1) that starts an entry.
+fn next_entry(text: &str, line: usize, listed: bool) -> Option<&str> {
+    let starts = |line: &str| match line.split_once(':') {
+        _ if listed => line.starts_with("- "),
+        Some((key, _)) => {
+            !key.is_empty() && key.bytes().all(|b| b.is_ascii_alphanumeric() || b"_-.".contains(&b))
+        }
+        None => false,
+    };
+    let mut at = 0;
+    for (index, content) in text.split_inclusive('\n').enumerate() {
+        if index >= line.max(1) && starts(content) {
+            return text.get(at..);
+        }
+        at += content.len();
+    }
+    None
+}
+
+/// Reads documents into the tree; an error comes with its line.
+fn read<'a>(tree: &mut Tree<'a>, text: &'a str) -> Result<(), (usize, String)> {
     let mut options =
         options! { emit_unresolved_aliases: true, flow_nesting_limit: 64, block_nesting_limit: 64 };
     options.set_emit_comments(false);
-    // Open collections, innermost last, and what is anchored.
-    let mut open: Vec<usize> = Vec::new();
-    let mut keys: Vec<Option<usize>> = Vec::new();
+    // Open collections, innermost last, with the key that waits for its value, and what is anchored.
+    let mut open: Vec<(usize, Option<usize>)> = Vec::new();
     let mut anchors: HashMap<usize, usize> = HashMap::new();
     for event in Parser::new_from_str_with_options(text, options) {
-        let event = match event {
-            Ok((event, _)) => event,
-            Err(error) => {
-                tree.error = Some(format!("YAML: {error}"));
-                break;
-            }
-        };
+        let (event, span) = event.map_err(|error| (error.marker().line(), error.to_string()))?;
         if tree.nodes.len() >= MAX_NODES {
-            tree.error = Some(format!("YAML: more than {MAX_NODES} nodes"));
-            break;
+            // The end of the text: no reading on.
+            return Err((usize::MAX, format!("more than {MAX_NODES} nodes at line {}", span.start.line())));
         }
         let (id, anchor, opens) = match event {
             Event::Scalar(text, style, anchor, tag) => {
-                let binary = tag.is_some_and(|tag| tag.core_suffix() == Some("binary"));
-                let decoded = binary.then(|| base64_text::tolerant(text.as_bytes())).flatten();
-                let id = match decoded {
-                    Some(bytes) => {
-                        let text = super::bytes::to_text_lossy(&bytes);
-                        tree.push(Node::Binary(bytes, text))
-                    }
-                    None => tree.scalar(text, style == ScalarStyle::Plain),
-                };
-                (id, anchor, false)
+                (tree.tagged(text, style, tag.as_deref()), anchor, false)
             }
             Event::SequenceStart(_, anchor, _) => (tree.push(Node::Seq(Vec::new())), anchor, true),
             Event::MappingStart(_, anchor, _) => (tree.push(Node::Map(Vec::new())), anchor, true),
-            Event::Alias(anchor) => match anchors.get(&anchor) {
-                Some(id) => (*id, 0, false),
-                None => (tree.push(Node::Nothing), 0, false),
-            },
-            Event::UnresolvedAlias(_) => (tree.push(Node::Nothing), 0, false),
+            Event::Alias(anchor) => (anchors.get(&anchor).copied().unwrap_or(NOTHING), 0, false),
+            Event::UnresolvedAlias(_) => (NOTHING, 0, false),
             Event::SequenceEnd | Event::MappingEnd => {
                 open.pop();
-                keys.pop();
                 continue;
             }
             _ => continue,
@@ -179,20 +209,20 @@ pub(super) fn from_yaml(text: &str) -> Tree<'_> {
         if anchor > 0 {
             anchors.insert(anchor, id);
         }
-        match (open.last().and_then(|id| tree.nodes.get_mut(*id)), keys.last_mut()) {
-            (Some(Node::Seq(items)), _) => items.push(id),
-            (Some(Node::Map(entries)), Some(key)) => match key.take() {
-                Some(key) => entries.push((key, id)),
-                None => *key = Some(id),
+        match open.last_mut() {
+            None => tree.roots.push(id),
+            Some((parent, key)) => match (tree.nodes.get_mut(*parent), key.take()) {
+                (Some(Node::Seq(items)), _) => items.push(id),
+                (Some(Node::Map(entries)), Some(key)) => entries.push((key, id)),
+                (Some(Node::Map(_)), None) => *key = Some(id),
+                _ => {}
             },
-            _ => tree.roots.push(id),
         }
         if opens {
-            open.push(id);
-            keys.push(None);
+            open.push((id, None));
         }
     }
-    tree
+    Ok(())
 }
 
 /// Reads JSON; what is not quite JSON is read as YAML, of which JSON is a part.
