@@ -20,6 +20,10 @@ pub(super) fn decode(decoder: &mut Decoder, at: &At, text: &str, tree: &Tree<'_>
     decoder.over = over;
     if let Some(error) = error {
         salvage::hand_on(decoder, at, text, &error, Language::Shell, &mut layer);
+        let at = at.inside("salvaged").encoded();
+        for bytes in text.split('"').filter_map(data_url::decode) {
+            write_files::write(decoder, &at, "", &bytes, false, &mut layer);
+        }
     }
     Some(layer)
 }

@@ -7,7 +7,7 @@
 use std::collections::HashMap;
 
 use super::sniff::Format;
-use super::{At, Decoder, Kind, Layer, MAX_LAYER, sniff};
+use super::{At, Decoder, Kind, Layer, sniff};
 
 /// Decodes a template; `declared` is the content type its MIME part gave, which the result then has.
 pub(super) fn decode(decoder: &mut Decoder, at: &At, text: &str, declared: Option<&str>) -> Layer {
@@ -30,6 +30,8 @@ pub(super) fn decode(decoder: &mut Decoder, at: &At, text: &str, declared: Optio
 
 /// Replaces the template's own syntax by spaces, line by line in place.
 pub(super) fn blank(text: &str) -> String {
+    // What literals may make of it: plenty for any honest template.
+    let most = text.len() + 64 * 1024;
     let mut out = String::with_capacity(text.len());
     let mut literals: HashMap<&str, &str> = HashMap::new();
     let mut rest = text;
@@ -60,7 +62,7 @@ pub(super) fn blank(text: &str) -> String {
         match closer {
             Some((0, _)) => {
                 let value = literal(expression).or_else(|| literals.get(first_name(expression)).copied());
-                if let Some(value) = value.filter(|value| out.len() + value.len() < MAX_LAYER) {
+                if let Some(value) = value.filter(|value| out.len() + value.len() < most) {
                     out.push_str(value);
                 }
             }
@@ -96,7 +98,7 @@ mod tests {
 
     #[test]
     fn expressions_become_spaces_and_lines_stay_lines() {
-        assert_eq!(blank("a {{ v1.region }} b"), "a                b");
+        assert_eq!(blank("a {{ v1.region }} b"), "a                 b");
         assert_eq!(blank("{% if x\n%}\ncurl\n{%- endif %}"), "       \n  \ncurl\n            ");
         assert_eq!(blank("${HOME} {a,b} {{ open"), "${HOME} {a,b} {{ open");
     }

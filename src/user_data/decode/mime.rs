@@ -3,7 +3,7 @@
 //!
 //! Parts are split here rather than by mailparse, which gives up on what `email` reads on from.
 
-use mailparse::{MailHeaderMap, parse_content_type, parse_header};
+use mailparse::{parse_content_type, parse_header};
 
 use super::{At, Decoder, Kind, Layer, MAX_DEPTH, base64_text};
 
@@ -97,18 +97,22 @@ struct Entity<'a> {
 impl<'a> Entity<'a> {
     fn read(bytes: &'a [u8]) -> Self {
         let (block, body) = split_headers(bytes);
-        let mut headers = Vec::new();
+        // Raw values: `email` leaves RFC 2047 words as they are, and decoding them is not linear.
+        let (mut content_type, mut transfer_encoding) = (None, None);
         let mut rest = block;
         while let Ok((header, length)) = parse_header(rest) {
-            headers.push(header);
+            let value = || String::from_utf8_lossy(header.get_value_raw()).replace(['\r', '\n'], "");
+            if header.get_key_raw().eq_ignore_ascii_case(b"content-type") {
+                content_type = content_type.or_else(|| Some(parse_content_type(&value())));
+            } else if header.get_key_raw().eq_ignore_ascii_case(b"content-transfer-encoding") {
+                transfer_encoding = transfer_encoding.or_else(|| Some(value()));
+            }
             rest = rest.get(length.max(1)..).unwrap_or_default();
         }
-        let content_type = headers.get_first_value("Content-Type").map(|value| parse_content_type(&value));
-        let transfer_encoding = headers.get_first_value("Content-Transfer-Encoding").unwrap_or_default();
         Self {
             boundary: content_type.as_ref().and_then(|ctype| ctype.params.get("boundary").cloned()),
             content_type: content_type.map(|ctype| ctype.mimetype.to_ascii_lowercase()).unwrap_or_default(),
-            transfer_encoding: transfer_encoding.trim().to_ascii_lowercase(),
+            transfer_encoding: transfer_encoding.unwrap_or_default().trim().to_ascii_lowercase(),
             body,
         }
     }

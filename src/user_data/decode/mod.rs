@@ -177,14 +177,22 @@ impl Decoder {
         if let Some(declared) = declared.filter(|d| sniff::is_gzip_type(d)) {
             self.mismatch(at, declared, "no gzip");
         }
-        if kept.iter().all(u8::is_ascii_whitespace) {
+        if bytes::trimmed(kept).is_empty() {
             return Layer::leaf(Kind::Empty, at, bytes.len());
         }
         let Some(text) = bytes::to_text(kept) else {
+            // A message may hold binary parts.
+            let start = kept.get(..kept.len().min(4096)).unwrap_or_default();
+            if sniff::sniff(&String::from_utf8_lossy(start)) == Format::Mime {
+                return mime::decode(self, at, bytes::trimmed(kept));
+            }
             return self.undecodable(at, kept, "binary data of an unknown kind");
         };
         let format = sniff::sniff(&text);
         let mut layer = match declared.and_then(|d| sniff::declared(d).map(|f| (d, f))) {
+            Some(_) if format == Format::Opaque && base64_text::whole(&text).is_some() => {
+                self.opaque(at, &text)
+            }
             // As cloud-init does: these types are not believed, the text's own header counts.
             Some((_, Format::Script)) if format == Format::Opaque => {
                 self.run(at, kept, &text, Format::Script)
