@@ -8,6 +8,7 @@
 //! instance, so no input may panic, take more than linear time, or escape by being broken.
 
 pub mod decode;
+pub mod render;
 
 use serde::Serialize;
 

