@@ -173,3 +173,6 @@ impl Subject {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
