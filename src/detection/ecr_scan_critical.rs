@@ -32,9 +32,7 @@ mod tests {
 
     #[test]
     fn its_own_severities_fire_and_no_others() {
-        for severity in ["CRITICAL"] {
-            matched(judged(counts(&[(severity, 1)])));
-        }
+        matched(judged(counts(&[("CRITICAL", 1)])));
         for severity in
             ["HIGH", "MEDIUM", "LOW", "INFORMATIONAL", "UNDEFINED", "UNTRIAGED", "UNKNOWN", "TOTAL"]
         {

@@ -195,12 +195,26 @@ fn next_steps(activity: &Activity, image: &str, foreign: &Foreign) -> Vec<NextSt
     });
     let disable = shape::image(image)
         .and_then(|image| steps::aws(activity, "ec2 disable-image", &format!("--image-id {image}")));
+    let source = shape::region(&foreign.region).and_then(|region| {
+        let image = foreign.image.as_deref().and_then(shape::image);
+        let snapshot = foreign.snapshot.as_deref().and_then(shape::snapshot);
+        match (image, snapshot) {
+            (Some(image), _) => Some(format!(
+                "aws ec2 describe-images --region {region} --include-deprecated --image-ids {image}"
+            )),
+            (None, Some(snapshot)) => {
+                Some(format!("aws ec2 describe-snapshots --region {region} --snapshot-ids {snapshot}"))
+            }
+            (None, None) => None,
+        }
+    });
     let accept = match shape::account(&foreign.owner) {
         Some(owner) => format!("`images: {{ancestors: [vendors, \"{owner}\"]}}`"),
         None => "`images.ancestors`".to_owned(),
     };
     vec![
-        NextStep::new("See where the image came from.", ancestry),
+        NextStep::new("Look at what it was made from, and whose that is.", source),
+        NextStep::new("See all that stands behind the image.", ancestry),
         NextStep::new("Find what runs from it.", used),
         NextStep::new(
             "If nobody can explain it, disable the image, so that nothing more starts from it.",

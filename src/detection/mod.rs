@@ -188,3 +188,6 @@ impl Subject {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -184,7 +184,7 @@ impl<'a> Origins<'a> {
         let mut trail = Trail::default();
         let chain = match self.chain(region, start) {
             Ok(chain) => chain,
-            Err(early) => return early,
+            Err(key) => return Trail::need(key),
         };
         let mut pending: VecDeque<(String, String)> = chain.ahead;
         let mut root = Some((region.to_owned(), start));
@@ -265,27 +265,28 @@ impl<'a> Origins<'a> {
     }
 
     /// The ancestors to visit, nearest first.
-    fn chain(&self, region: &str, start: Known<'_>) -> Result<Chain, Trail> {
+    fn chain(&self, region: &str, start: Known<'_>) -> Result<Chain, FactKey> {
         let image = &start.fact.image_id;
         let pointer = |doubt| {
             let ahead: VecDeque<_> = parent(region, start.fact).into_iter().collect();
-            Ok(Chain { ahead, doubt: Some(doubt) })
+            Chain { ahead, doubt: Some(doubt) }
         };
         match self.context.facts.ancestry(&self.scope(region), image) {
-            Answer::Ask(key) => Err(Trail::need(key)),
+            Answer::Ask(key) => Err(key),
             Answer::Unavailable(why) => {
-                pointer(doubt::unavailable("ancestry-lookup", "ec2:GetImageAncestry", why))
+                Ok(pointer(doubt::unavailable("ancestry-lookup", "ec2:GetImageAncestry", why)))
             }
-            Answer::Absent => pointer(Reason::new(
+            Answer::Absent => Ok(pointer(Reason::new(
                 "ancestry-not-found",
                 "EC2 tells no ancestry of the image, so what it was made from is not known.",
-            )),
+            ))),
             Answer::Known(entries) => {
                 let mut ahead = VecDeque::new();
                 let mut here = region.to_owned();
-                // The first entry is the image itself; each names its parent and the parent's region.
-                for (position, entry) in entries.iter().take(BOUND + 2).enumerate() {
-                    if !(position == 0 && entry.image_id == *image) && !entry.image_id.is_empty() {
+                // The first entry is the image itself, which the walk has seen; each names its parent and
+                // the parent's region.
+                for entry in entries.iter().take(BOUND + 2) {
+                    if !entry.image_id.is_empty() {
                         ahead.push_back((here.clone(), entry.image_id.clone()));
                     }
                     if let Some(next) = entry.source_image_region.as_deref().filter(|next| !next.is_empty()) {
@@ -296,7 +297,7 @@ impl<'a> Origins<'a> {
                         ahead.push_back((here.clone(), source.to_owned()));
                     }
                 }
-                if ahead.is_empty() {
+                if ahead.iter().all(|(_, id)| id == image) {
                     ahead.extend(parent(region, start.fact));
                 }
                 Ok(Chain { ahead, doubt: None })

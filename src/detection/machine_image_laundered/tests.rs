@@ -131,6 +131,14 @@ fn without_the_ancestry_the_images_own_source_leads_on() {
     matched(judged(&given.image_in("us-east-1", image(SOURCE, STRANGER)), &own_launch()));
 }
 
+/// Some images were made before EC2 kept ancestries: the chain ends at the image, its source is known.
+#[test]
+fn an_ancestry_that_stops_short_is_led_on_by_the_source() {
+    let copy = ImageFact { source_image_id: Some(SOURCE.to_owned()), ..image(AMI, ACCOUNT) };
+    let given = Given::none().image(copy).ancestry(AMI, &[(AMI, None)]).image(image(SOURCE, STRANGER));
+    matched(judged(&given, &own_launch()));
+}
+
 #[test]
 fn without_ancestry_and_source_it_cannot_tell() {
     let given = Given::none().image(image(AMI, ACCOUNT)).ancestry_fact(AMI, denied());
@@ -144,6 +152,8 @@ fn an_image_registered_from_a_foreign_snapshot_fires() {
     assert_eq!(keys, [FactKey::Snapshot { scope: scope(REGION), snapshot: SNAPSHOT.to_owned() }]);
     let found = matched(judged(&Given::none().snapshot(SNAPSHOT, STRANGER), &event));
     assert_eq!(found.evidence["source_snapshot"], SNAPSHOT);
+    let command = format!("aws ec2 describe-snapshots --region {REGION} --snapshot-ids {SNAPSHOT}");
+    assert_eq!(found.next_steps[0].command.as_deref(), Some(command.as_str()));
     passed(judged(&Given::none().snapshot(SNAPSHOT, ACCOUNT), &event));
 }
 

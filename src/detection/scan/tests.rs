@@ -105,7 +105,7 @@ fn top_findings_are_looked_up_by_digest_and_ordered() {
         repository: "team/app".to_owned(),
         digest: digest(),
     };
-    assert_eq!(keys, [key.clone()]);
+    assert_eq!(keys, std::slice::from_ref(&key));
     let exploited = ScanFinding {
         exploit_available: Some(true),
         package: Some("openssl".to_owned()),
