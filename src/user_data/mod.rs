@@ -8,6 +8,7 @@
 //! instance, so no input may panic, take more than linear time, or escape by being broken.
 
 pub mod script;
+pub mod signal;
 
 use serde::Serialize;
 

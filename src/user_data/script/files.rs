@@ -1,7 +1,7 @@
 //! Files that scripts write: what is in them, and what will run them.
 
 use super::nested::Scan;
-use super::{RedirectOp, WrittenFile, basename};
+use super::{RedirectOp, UnitKind, WrittenFile, basename, language_by_shebang};
 use crate::user_data::Language;
 
 /// Written files that are kept.
@@ -51,6 +51,25 @@ pub(crate) fn role(path: &str) -> Role {
         return Role::Boot;
     }
     Role::Ordinary
+}
+
+/// How a file's text is scanned: for its place, its first line, or the language of whatever runs it.
+pub(super) fn as_script(
+    path: &str,
+    text: &str,
+    run_by: Option<Language>,
+) -> Option<(UnitKind, Language, String)> {
+    Some(match role(path) {
+        Role::Cron { with_user } => (UnitKind::Cron, Language::Shell, cron_commands(text, with_user)),
+        Role::Unit => (UnitKind::Boot, Language::Shell, unit_commands(text)),
+        Role::Boot => (UnitKind::Boot, Language::Shell, text.to_owned()),
+        Role::Ordinary => {
+            let language = language_by_shebang(text)
+                .or_else(|| language_by_extension(path).filter(|_| run_by.is_some()))
+                .or(run_by)?;
+            (UnitKind::File(path.to_owned()), language, text.to_owned())
+        }
+    })
 }
 
 /// A path with `~` and doubled slashes undone.
@@ -256,12 +275,16 @@ fn quoted(text: &str, start: usize) -> (String, usize) {
 }
 
 impl Scan {
-    /// A file that the script wrote.
-    pub(super) fn file(&self, path: &str) -> Option<&WrittenFile> {
+    /// A file that the script wrote, or that was there before: its text, and whether it was decoded.
+    pub(super) fn file(&self, path: &str) -> Option<(&str, bool)> {
         if path.is_empty() {
             return None;
         }
-        self.script.files.iter().find(|file| same(path, &file.path))
+        let written = self.script.files.iter().find(|file| same(path, &file.path));
+        let written = written.map(|file| (file.text.as_str(), file.decoded));
+        written.or_else(|| {
+            self.known.iter().find(|(known, _)| same(path, known)).map(|(_, text)| (text.as_str(), false))
+        })
     }
 
     /// Keep what a command writes into files, where that is known.
@@ -296,14 +319,12 @@ impl Scan {
             "mv" | "cp" | "install" | "ln" => {
                 let operands: Vec<&str> = command.operands().map(|word| word.text.as_str()).collect();
                 if let [from @ .., to] = operands.as_slice() {
-                    let copied = from.last().and_then(|from| self.file(from)).cloned();
-                    if let Some(file) = copied {
-                        let to = if to.ends_with('/') {
-                            format!("{to}{}", basename(&file.path))
-                        } else {
-                            (*to).to_owned()
-                        };
-                        self.write(to, file.text, false, index, file.decoded);
+                    let Some(from) = from.last() else { return };
+                    let to =
+                        if to.ends_with('/') { format!("{to}{}", basename(from)) } else { (*to).to_owned() };
+                    if let Some((text, decoded)) = self.file(from) {
+                        let text = text.to_owned();
+                        self.write(to, text, false, index, decoded);
                     }
                 }
                 return;

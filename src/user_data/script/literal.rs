@@ -100,9 +100,9 @@ impl Scan {
                     let sub = redirect.target.subs().first().map(|(_, span)| *span);
                     return match sub {
                         Some(span) => self.outputs_of(span, depth),
-                        None => self.file(&redirect.target.text).map(|file| Output {
-                            bytes: file.text.clone().into_bytes(),
-                            decoded: usize::from(file.decoded),
+                        None => self.file(&redirect.target.text).map(|(text, decoded)| Output {
+                            bytes: text.as_bytes().to_vec(),
+                            decoded: usize::from(decoded),
                             partial: false,
                         }),
                     };
@@ -111,9 +111,9 @@ impl Scan {
             }
         }
         if let Some(name) = command.operands().last().filter(|_| reads_operand(&command.name)) {
-            if let Some(file) = self.file(&name.text) {
-                let decoded = usize::from(file.decoded);
-                return Some(Output { bytes: file.text.clone().into_bytes(), decoded, partial: false });
+            if let Some((text, decoded)) = self.file(&name.text) {
+                let decoded = usize::from(decoded);
+                return Some(Output { bytes: text.as_bytes().to_vec(), decoded, partial: false });
             }
             if let Some((_, span)) = name.subs().first() {
                 return self.outputs_of(*span, depth);
@@ -196,7 +196,7 @@ fn undoing(command: &Command) -> Option<Undo> {
 }
 
 /// `tr` and `sed` only hide something when they change what is run; decoders always do.
-pub(super) fn is_decoder(command: &Command) -> bool {
+pub(crate) fn is_decoder(command: &Command) -> bool {
     matches!(undoing(command), Some(Undo::Decode(_)))
         || (matches!(command.name.as_str(), "bunzip2" | "bzcat" | "xzcat" | "unxz" | "uudecode"))
         || (matches!(command.name.as_str(), "openssl") && command.has("-d") && command.has("enc"))

@@ -20,8 +20,12 @@ mod wrappers;
 
 use super::Language;
 use std::collections::HashMap;
+use std::rc::Rc;
 
 pub use env::Env;
+pub(crate) use files::{Role, absolute, role};
+pub(crate) use literal::is_decoder;
+pub(crate) use nested::reads_script;
 
 /// How many texts may stand inside one another (`bash -c "bash -c ..."`, decoded layers).
 pub const MAX_NESTING: usize = 8;
@@ -179,7 +183,7 @@ impl Word {
     pub fn subs(&self) -> &[(SubKind, Span)] {
         self.from.as_deref().map_or(&[], |from| &from.subs)
     }
-    /// The variables in it whose value is not, or not only, known from the text.
+    /// The variables in it whose value is not, or not only, known from the text, or that take several.
     pub fn vars(&self) -> &[String] {
         self.from.as_deref().map_or(&[], |from| &from.vars)
     }
@@ -278,16 +282,45 @@ impl Budget {
     }
 }
 
+/// Files that something else writes before a script runs: absolute path, content.
+pub type Known = Rc<Vec<(String, String)>>;
+
 /// Scan a script and all that it carries.
-///
-/// `known` are files that something else writes before it runs: (absolute path, content).
-pub fn scan(language: Language, text: &str, known: &[(&str, &str)]) -> Script {
-    let mut scan = nested::Scan::new(text.len());
-    for (path, content) in known {
-        scan.know_file(path, content);
-    }
-    scan.run(language, text);
-    scan.finish()
+pub fn scan(language: Language, text: &str) -> Script {
+    scan_within(&mut Budget::for_text(text.len()), &Known::default(), UnitKind::Root, language, text)
+}
+
+/// As [`scan`], with a budget that several scripts share.
+pub fn scan_within(
+    budget: &mut Budget,
+    known: &Known,
+    kind: UnitKind,
+    language: Language,
+    text: &str,
+) -> Script {
+    let mut scan = nested::Scan::new(*budget, known);
+    scan.unit(kind, language, text, None);
+    let (script, left) = scan.finish();
+    *budget = left;
+    script
+}
+
+/// Scan a file for what its place or its first line makes of it: a crontab, a unit, a start script, a
+/// script; or for the language of whatever runs it. `None` when it is none of these.
+pub fn scan_file(
+    budget: &mut Budget,
+    known: &Known,
+    path: &str,
+    text: &str,
+    run_by: Option<Language>,
+) -> Option<Script> {
+    let (kind, language, text) = files::as_script(&absolute(path), text, run_by)?;
+    Some(scan_within(budget, known, kind, language, &text))
+}
+
+/// Whether a file is run for where it stands or how it begins.
+pub fn is_script_file(path: &str, text: &str) -> bool {
+    files::role(&absolute(path)) != files::Role::Ordinary || language_by_shebang(text).is_some()
 }
 
 /// The language that an interpreter's name stands for.

@@ -3,8 +3,8 @@
 use super::files;
 use super::literal::{Output, is_decoder};
 use super::{
-    Budget, Command, Env, MAX_NESTING, RedirectOp, Script, Span, Unit, UnitKind, Word, WrittenFile, batch,
-    encoding, language_by_shebang, language_of, powershell, shell,
+    Budget, Command, Env, Known, MAX_NESTING, RedirectOp, Script, Span, Unit, UnitKind, Word, batch,
+    encoding, language_of, powershell, shell,
 };
 use crate::user_data::Language;
 use std::cell::Cell;
@@ -15,16 +15,18 @@ pub(super) struct Scan {
     pub env: Env,
     pub budget: Budget,
     pub outputs: Cell<usize>,
+    /// Files that are there before the script runs.
+    pub known: Known,
     depth: usize,
     decoded: usize,
 }
 
 impl Scan {
-    pub fn new(len: usize) -> Scan {
-        let budget = Budget::for_text(len);
+    pub fn new(budget: Budget, known: &Known) -> Scan {
         Scan {
             script: Script::default(),
             env: Env::default(),
+            known: Known::clone(known),
             outputs: Cell::new(budget.outputs),
             budget,
             depth: 0,
@@ -32,27 +34,14 @@ impl Scan {
         }
     }
 
-    /// A file that is there before the script runs.
-    pub fn know_file(&mut self, path: &str, text: &str) {
-        self.script.files.push(WrittenFile {
-            path: files::absolute(path),
-            text: text.to_owned(),
-            writer: u32::MAX,
-            decoded: false,
-            scanned: false,
-        });
-    }
-
-    pub fn run(&mut self, language: Language, text: &str) {
-        self.unit(UnitKind::Root, language, text, None);
-    }
-
-    pub fn finish(mut self) -> Script {
+    /// The script, and what is left of the budget.
+    pub fn finish(mut self) -> (Script, Budget) {
         self.scan_files();
         if self.outputs.get() == 0 {
             self.script.over_bound = true;
         }
-        self.script
+        self.budget.outputs = self.outputs.get();
+        (self.script, self.budget)
     }
 
     /// Scan one text and what it carries.
@@ -230,7 +219,7 @@ impl Scan {
         let file =
             command.operands().last().filter(|word| word.text != "-").and_then(|word| self.file(&word.text));
         match file {
-            Some(file) => Some(file.text.clone()),
+            Some((text, _)) => Some(text.to_owned()),
             None => self.input_of(index, 0).map(|output| output.text()),
         }
     }
@@ -269,28 +258,10 @@ impl Scan {
             let Some(file) = self.script.files.get(at) else { break };
             let (path, text, writer) = (file.path.clone(), file.text.clone(), file.writer);
             at += 1;
-            let (kind, language, text) = match files::role(&path) {
-                files::Role::Cron { with_user } => {
-                    (UnitKind::Cron, Language::Shell, files::cron_commands(&text, with_user))
-                }
-                files::Role::Unit => (UnitKind::Boot, Language::Shell, files::unit_commands(&text)),
-                files::Role::Boot => (UnitKind::Boot, Language::Shell, text),
-                files::Role::Ordinary => {
-                    let run = self.is_run(&path);
-                    let language = language_by_shebang(&text)
-                        .or_else(|| files::language_by_extension(&path).filter(|_| run.is_some()))
-                        .or(run);
-                    let Some(language) = language else { continue };
-                    (UnitKind::File(path), language, text)
-                }
-            };
+            let run_by = self.is_run(&path);
+            let Some((kind, language, text)) = files::as_script(&path, &text, run_by) else { continue };
             if let Some(file) = self.script.files.get_mut(at - 1) {
                 file.scanned = true;
-            }
-            let known = writer == u32::MAX;
-            if known && kind != UnitKind::Cron && !matches!(kind, UnitKind::File(_)) {
-                // Judged where it stands, as a piece of its own.
-                continue;
             }
             self.unit(kind, language, &text, Some(writer));
         }

@@ -238,15 +238,29 @@ impl Lexer<'_, '_> {
                         self.scan.env.set_items(&name.text, items, false);
                     }
                 }
-                // What is substituted in the list is what the loop variable carries.
-                let Some(name) = words.first().map(|word| word.text.clone()) else { return None };
-                let from: Vec<Word> = words.into_iter().filter(|word| word.from.is_some()).collect();
-                let assigns = from.into_iter().map(|word| (name.clone(), word)).collect();
-                let command =
-                    Command { assigns, unit, offset: place.unwrap_or(offset as u32), ..Command::default() };
-                if !command.assigns.is_empty() {
-                    self.scan.push(command);
+                // Kept as an assignment: what the loop variable takes, and where that comes from.
+                let mut words = words.into_iter();
+                let Some(name) = words.next() else { return None };
+                let mut value = Word::default();
+                for word in words.skip(1) {
+                    if !value.text.is_empty() {
+                        value.text.push(' ');
+                    }
+                    value.text.push_str(&word.text);
+                    value.dynamic |= word.dynamic;
+                    if let Some(from) = word.from {
+                        let into = value.from.get_or_insert_default();
+                        into.subs.extend(from.subs);
+                        into.vars.extend(from.vars);
+                    }
                 }
+                let assigns = vec![(name.text, value)];
+                self.scan.push(Command {
+                    assigns,
+                    unit,
+                    offset: place.unwrap_or(offset as u32),
+                    ..Command::default()
+                });
                 return None;
             }
             Header::None => {}

@@ -336,9 +336,10 @@ impl<'t> Lexer<'t, '_> {
             return;
         }
         let value = self.scan.env.apply(name, operation);
-        if value.dynamic {
+        let several = self.scan.env.items(name).is_some_and(|items| items.len() > 1);
+        if value.dynamic || several {
             let word = self.word();
-            word.dynamic = true;
+            word.dynamic |= value.dynamic;
             word.expansions().vars.push(name.to_owned());
         }
         match value.text {
