@@ -9,6 +9,8 @@
 
 pub mod decode;
 pub mod render;
+pub mod script;
+pub mod signal;
 
 use serde::Serialize;
 
