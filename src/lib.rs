@@ -20,4 +20,5 @@ pub mod lookup;
 pub mod policy;
 pub mod severity;
 pub mod source;
+pub mod text;
 pub mod user_data;
