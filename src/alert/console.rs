@@ -41,13 +41,11 @@ pub fn links(alert: &Alert) -> Vec<(&'static str, String)> {
     let ec2 = |kind: &str, id: &str| format!("{base}/ec2/home?region={region}#{kind}={id}");
     match &activity.action {
         Action::ImageLaunched(launch) => {
-            let instances = launch.instances.iter().map(|instance| instance.id.as_str());
-            let ids: Vec<&str> = instances.filter(|id| shape::resource("i", id)).take(10).collect();
-            match ids.as_slice() {
-                [] => {}
-                [id] => links.push(("Instance", ec2("InstanceDetails:instanceId", id))),
-                ids => links.push(("Instances", ec2("Instances:instanceId", &ids.join(",")))),
-            }
+            links.extend(instance(
+                &base,
+                region,
+                launch.instances.iter().map(|instance| instance.id.as_str()),
+            ));
             if let Some(id) = launch.image.id().filter(|id| shape::resource("ami", id)) {
                 links.push(("Image", ec2("ImageDetails:imageId", id)));
             }
@@ -70,13 +68,53 @@ pub fn links(alert: &Alert) -> Vec<(&'static str, String)> {
             let digest = Some(scan.digest.as_str());
             links.extend(repository(&base, activity, &scan.registry, &scan.repository, false, digest));
         }
-        Action::GuardRailChanged(_) => {}
+        Action::UserDataChanged(change) => {
+            links.extend(instance(&base, region, std::iter::once(change.instance.as_str())));
+        }
+        Action::InstanceStopped(change) | Action::InstanceStarted(change) => {
+            links.extend(instance(&base, region, change.instances.iter().map(String::as_str)));
+        }
+        Action::ContainerStarted(start) => {
+            links.extend(instance(&base, region, start.place.instance.as_deref()))
+        }
+        Action::ProcessStarted(process) => {
+            links.extend(instance(&base, region, process.place.instance.as_deref()))
+        }
+        Action::Connected(connection) => {
+            links.extend(instance(&base, region, connection.place.instance.as_deref()));
+        }
+        Action::NameResolved(resolution) => {
+            links.extend(instance(&base, region, resolution.place.instance.as_deref()));
+        }
+        Action::VerdictReported(reported) => {
+            links.extend(instance(&base, region, reported.place.instance.as_deref()));
+        }
+        Action::GuardRailChanged(_)
+        | Action::LaunchTemplateChanged(_)
+        | Action::ImagesSearched(_)
+        | Action::ImagePulled(_)
+        | Action::WorkloadDeclared(_) => {}
     }
     // CloudTrail's ids are UUIDs; what services name their own events by is not found there.
     if activity.api.is_some() && shape::uuid(&activity.id) {
         links.push(("Event", format!("{base}/cloudtrailv2/home?region={region}#/events/{}", activity.id)));
     }
     links
+}
+
+/// The page of one instance, or the list of several.
+fn instance<'a>(
+    base: &str,
+    region: &str,
+    ids: impl IntoIterator<Item = &'a str>,
+) -> Option<(&'static str, String)> {
+    let ids: Vec<&str> = ids.into_iter().filter(|id| shape::resource("i", id)).take(10).collect();
+    let page = |kind: &str, id: &str| format!("{base}/ec2/home?region={region}#{kind}={id}");
+    match ids.as_slice() {
+        [] => None,
+        [id] => Some(("Instance", page("InstanceDetails:instanceId", id))),
+        ids => Some(("Instances", page("Instances:instanceId", &ids.join(",")))),
+    }
 }
 
 fn repository(

@@ -2,6 +2,7 @@
 
 pub mod chat;
 mod console;
+mod deeds;
 pub mod email;
 mod evidence;
 mod explain;

@@ -1,7 +1,7 @@
 //! An activity in plain English. Nothing here is made safe: names stand as the event has them, and
 //! every renderer sends the finished line through [`super::safe`].
 
-use super::Alert;
+use super::{Alert, deeds};
 use crate::activity::{
     Action, Activity, Actor, ActorKind, Artifact, Derivation, DerivationKind, GuardRail, GuardRailChange,
     Launch, LaunchOutcome, Origin, Push, Scan, ScanStatus, Share,
@@ -45,6 +45,18 @@ pub fn what(activity: &Activity) -> String {
         Action::ImagePushed(push) => pushed(push),
         Action::ImageScanned(scan) => scanned(scan),
         Action::GuardRailChanged(guard_rail) => changed(guard_rail),
+        Action::LaunchTemplateChanged(change) => deeds::template(change),
+        Action::UserDataChanged(change) => deeds::user_data(change),
+        Action::InstanceStopped(change) => deeds::instances("stopped", change),
+        Action::InstanceStarted(change) => deeds::instances("started", change),
+        Action::ImagesSearched(search) => deeds::searched(search),
+        Action::ImagePulled(pull) => deeds::pulled(pull),
+        Action::WorkloadDeclared(workload) => deeds::declared(workload),
+        Action::ContainerStarted(start) => deeds::container(start),
+        Action::ProcessStarted(process) => deeds::process(process),
+        Action::Connected(connection) => deeds::connected(connection),
+        Action::NameResolved(resolution) => deeds::resolved(resolution),
+        Action::VerdictReported(reported) => deeds::reported(reported),
     }
 }
 

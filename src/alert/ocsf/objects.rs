@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use serde_json::{Map, Value, json};
 
-use crate::activity::{Action, Activity, Actor, ActorKind, ApiCall, Cloud, Origin};
+use crate::activity::{Action, Activity, Actor, ActorKind, ApiCall, Cloud, Origin, Place};
 use crate::alert::safe::{line, shown};
 use crate::alert::{Alert, console, shape};
 use crate::detection::Subject;
@@ -135,10 +135,59 @@ pub fn resources(alert: &Alert, max: usize) -> Vec<Value> {
         Action::GuardRailChanged(guard_rail) => {
             resources.push(resource(activity, "Setting", &guard_rail.target, &guard_rail.target, TARGET));
         }
+        Action::LaunchTemplateChanged(change) => {
+            let label = change.template.label();
+            resources.push(resource(activity, "Launch template", &label, &label, TARGET));
+        }
+        Action::UserDataChanged(change) => {
+            resources.push(ec2(activity, "Instance", "instance", &change.instance, TARGET));
+        }
+        Action::InstanceStopped(change) | Action::InstanceStarted(change) => {
+            let instances = change.instances.iter().take(max);
+            resources.extend(instances.map(|id| ec2(activity, "Instance", "instance", id, TARGET)));
+        }
+        Action::ImagesSearched(_) => {}
+        Action::ImagePulled(pull) => {
+            resources.push(resource(activity, "Container image", &pull.image.name, &pull.image.name, TARGET));
+            resources.extend(place(activity, &pull.place));
+        }
+        Action::WorkloadDeclared(workload) => {
+            resources.push(resource(activity, "Workload", &workload.name, &workload.name, TARGET));
+            let images = workload.containers.iter().map(|container| container.image.name.as_str());
+            resources.extend(images.map(|name| resource(activity, "Container image", name, name, RELATED)));
+        }
+        Action::ContainerStarted(start) => resources.extend(place(activity, &start.place)),
+        Action::ProcessStarted(process) => resources.extend(place(activity, &process.place)),
+        Action::Connected(connection) => resources.extend(place(activity, &connection.place)),
+        Action::NameResolved(resolution) => resources.extend(place(activity, &resolution.place)),
+        Action::VerdictReported(reported) => {
+            let image = reported.machine_image.iter();
+            resources.extend(image.map(|id| ec2(activity, "Image", "image", id, TARGET)));
+            resources.extend(place(activity, &reported.place));
+        }
     }
     resources
         .retain(|resource| resource.get("uid").and_then(Value::as_str).is_some_and(|uid| !uid.is_empty()));
     resources.truncate(max);
+    resources
+}
+
+/// Everything that a place names, the narrowest first.
+fn place(activity: &Activity, place: &Place) -> Vec<Value> {
+    let mut resources = Vec::new();
+    let mut add = |kind: &str, id: &Option<String>| {
+        resources.extend(id.iter().map(|id| resource(activity, kind, id, id, AFFECTED)));
+    };
+    add("Container", &place.container);
+    add("Pod", &place.pod);
+    add("Task", &place.task);
+    add("Cluster", &place.cluster);
+    if let Some(id) = &place.instance {
+        resources.push(ec2(activity, "Instance", "instance", id, AFFECTED));
+    }
+    if let Some(image) = &place.image {
+        resources.push(resource(activity, "Container image", &image.name, &image.name, RELATED));
+    }
     resources
 }
 
