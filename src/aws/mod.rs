@@ -6,6 +6,12 @@ mod failure;
 pub use config::{SetupError, load};
 pub use failure::{Cause, Failure, RoleNotAssumed};
 
+/// A client for S3. A bucket is no host name where the endpoint is a given one.
+pub fn s3(sdk: &aws_config::SdkConfig) -> aws_sdk_s3::Client {
+    let config = aws_sdk_s3::config::Builder::from(sdk).force_path_style(sdk.endpoint_url().is_some());
+    aws_sdk_s3::Client::from_conf(config.build())
+}
+
 /// Whether a text has the shape of an account id: twelve digits.
 pub fn is_account(text: &str) -> bool {
     text.len() == 12 && text.bytes().all(|byte| byte.is_ascii_digit())

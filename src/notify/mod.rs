@@ -1,1 +1,5 @@
-//! stub
+//! Publishing: where an alert leaves the function.
+
+mod sns;
+
+pub use sns::{PublishError, Sns};
