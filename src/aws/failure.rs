@@ -59,19 +59,28 @@ impl Failure {
         Failure { cause, code, detail }
     }
 
-    /// For people, about a call of this API (`ec2:DescribeImages`): no ids, no request ids.
-    pub fn reason(&self, api: &str) -> String {
+    /// For people: no ids, no request ids.
+    pub fn reason(&self) -> String {
         match &self.cause {
-            Cause::Denied => format!("access denied: {api} is not allowed"),
-            Cause::Throttled => format!("throttled: {api} answered only that there were too many requests"),
-            Cause::OutOfTime => format!("out of time: {api} did not answer in time"),
-            Cause::Unreachable => format!("unreachable: no connection for {api}"),
-            Cause::Credentials => format!("no valid credentials for {api}"),
+            Cause::Denied => "access denied".to_owned(),
+            Cause::Throttled => "throttled, and still after several tries".to_owned(),
+            Cause::OutOfTime => "out of time".to_owned(),
+            Cause::Unreachable => "no connection".to_owned(),
+            Cause::Credentials => "no valid credentials".to_owned(),
             Cause::Role(why) => {
-                format!("role not assumed: LOOKUP_ROLE_NAME cannot be assumed in the event's account ({why})")
+                format!("the role of LOOKUP_ROLE_NAME cannot be assumed in the event's account ({why})")
             }
-            Cause::Other(what) => format!("{api} failed with {what}"),
+            Cause::Other(what) => format!("failed with {what}"),
         }
+    }
+
+    /// The same with the call's name: `ssm:GetParameter: access denied`.
+    pub fn of_call<E, R>(api: &str, error: &SdkError<E, R>) -> String
+    where
+        E: ProvideErrorMetadata + Error + 'static,
+        R: std::fmt::Debug + 'static,
+    {
+        format!("{api}: {}", Self::of(error).reason())
     }
 }
 

@@ -37,7 +37,7 @@ impl FailureQueue {
             .send()
             .await
             .map(|_| ())
-            .map_err(|error| Failure::of(&error).reason("sqs:SendMessage"))
+            .map_err(|error| Failure::of_call("sqs:SendMessage", &error))
     }
 }
 

@@ -143,7 +143,7 @@ impl PolicyStore {
                     .with_decryption(true)
                     .send()
                     .await
-                    .map_err(|error| Failure::of(&error).reason("ssm:GetParameter"))?;
+                    .map_err(|error| Failure::of_call("ssm:GetParameter", &error))?;
                 let value = answer.parameter.and_then(|parameter| parameter.value);
                 value.map(Some).ok_or_else(|| "the parameter has no value".to_owned())
             }
@@ -154,7 +154,7 @@ impl PolicyStore {
                     .key(key)
                     .send()
                     .await
-                    .map_err(|error| Failure::of(&error).reason("s3:GetObject"))?;
+                    .map_err(|error| Failure::of_call("s3:GetObject", &error))?;
                 let mut bytes = Vec::new();
                 while let Some(chunk) = answer.body.try_next().await.map_err(|error| error.to_string())? {
                     bytes.extend_from_slice(&chunk);

@@ -85,7 +85,7 @@ impl Topic {
             }
             Err(error) => {
                 let failure = Failure::of(&error);
-                let mut reason = failure.reason("sns:Publish");
+                let mut reason = format!("sns:Publish: {}", failure.reason());
                 // What SNS says of a refused message is the only hint at what is wrong with it.
                 if matches!(failure.cause, Cause::Other(_)) {
                     reason = format!("{reason}: {}", failure.detail);

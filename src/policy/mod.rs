@@ -14,6 +14,7 @@ use crate::severity::Severity;
 
 mod check;
 mod error;
+mod hours;
 mod load;
 mod locate;
 mod rules;

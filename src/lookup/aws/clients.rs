@@ -86,7 +86,7 @@ impl Pool {
         }
         let Some(role) = &self.role else {
             return Err(
-                "no role: the event is of another account, and LOOKUP_ROLE_NAME is not set".to_owned()
+                "the event is of another account, and no LOOKUP_ROLE_NAME is set to look there".to_owned()
             );
         };
         let mut accounts = self.accounts.lock().unwrap_or_else(PoisonError::into_inner);
@@ -117,7 +117,7 @@ pub(super) async fn caller(sdk: &SdkConfig) -> Result<String, SetupError> {
         .get_caller_identity()
         .send()
         .await
-        .map_err(|error| SetupError::Identity(Failure::of(&error).reason("sts:GetCallerIdentity")))?;
+        .map_err(|error| SetupError::Identity(Failure::of_call("sts:GetCallerIdentity", &error)))?;
     identity
         .account
         .filter(|account| is_account(account))
@@ -171,5 +171,5 @@ where
 {
     let failure = Failure::of(error);
     tracing::warn!(code = failure.code.as_deref(), detail = %failure.detail, "the role was not assumed");
-    failure.reason("sts:AssumeRole")
+    failure.reason()
 }

@@ -101,8 +101,7 @@ impl AwsLookup {
         }
         // Dropping the set ends the calls that are late. Their lateness is this activity's: not cached.
         answers.extend(asked.into_iter().map(|key| {
-            let reason = format!("out of time: {} did not answer in time", key.api());
-            (key, Fact::Unavailable(reason))
+            (key, Fact::Unavailable("out of time".to_owned()))
         }));
         answers
     }
@@ -158,7 +157,7 @@ impl Inner {
                     detail = %failure.detail,
                     "look-up failed"
                 );
-                Fact::Unavailable(failure.reason(key.api()))
+                Fact::Unavailable(failure.reason())
             }
         }
     }
