@@ -26,6 +26,7 @@ pub async fn judge<L: Lookup>(activity: Arc<Activity>, policy: &Policy, lookup: 
     let mut unavailable = Vec::new();
     let mut verdicts: Vec<(&'static Detection, Verdict)> = REGISTRY
         .iter()
+        .copied()
         .map(|detection| {
             let verdict = if policy.enabled(detection.id) {
                 (detection.judge)(&activity, &Context { policy, facts: &facts })

@@ -3,6 +3,19 @@
 //!
 //! Adding one is one file in this folder, one line in [`REGISTRY`], and one page in `docs/`.
 
+mod catalog;
+mod doubt;
+mod ecr_push_outside_hours;
+mod ecr_push_unknown_user;
+mod launch;
+mod machine_image_not_approved;
+mod owners;
+mod push;
+mod shape;
+mod steps;
+#[cfg(test)]
+mod testing;
+
 use serde_json::{Map, Value};
 
 use crate::activity::Activity;
@@ -11,7 +24,11 @@ use crate::policy::Policy;
 use crate::severity::Severity;
 
 /// Every detection, in the order a reader would want them; ties in severity go by this order.
-pub static REGISTRY: &[Detection] = &[];
+pub static REGISTRY: &[&Detection] = &[
+    &machine_image_not_approved::DETECTION,
+    &ecr_push_outside_hours::DETECTION,
+    &ecr_push_unknown_user::DETECTION,
+];
 
 /// One detection.
 pub struct Detection {
@@ -32,7 +49,7 @@ pub struct Detection {
 
 /// Looks a detection up by its id.
 pub fn find(id: &str) -> Option<&'static Detection> {
-    REGISTRY.iter().find(|detection| detection.id == id)
+    REGISTRY.iter().copied().find(|detection| detection.id == id)
 }
 
 /// What a detection may look at besides the activity.
@@ -95,6 +112,21 @@ pub struct NextStep {
     /// A shell command, its values already quoted. Anything in it that an attacker chose has been
     /// checked against the shape such a value must have.
     pub command: Option<String>,
+}
+
+impl NextStep {
+    pub fn new(text: impl Into<String>, command: Option<String>) -> Self {
+        Self { text: text.into(), command }
+    }
+}
+
+/// Collects evidence; what is not known (`null`) is left out.
+fn evidence<const N: usize>(parts: [(&str, Value); N]) -> Map<String, Value> {
+    parts
+        .into_iter()
+        .filter(|(_, value)| !value.is_null())
+        .map(|(key, value)| (key.to_owned(), value))
+        .collect()
 }
 
 /// What an alert is about: all matches of one event with the same subject are one alert, and all

@@ -12,10 +12,22 @@ use serde::{Deserialize, Serialize};
 
 use crate::severity::Severity;
 
+mod check;
+mod error;
+mod hours;
+mod load;
+mod locate;
 mod rules;
+mod schema;
+#[cfg(test)]
+mod tests;
 mod value;
+mod warnings;
 
+pub use error::{PolicyError, Problem};
+pub use load::load_file;
 pub use value::{Cidr, Hours, Span, Zone};
+use value::{date, dates, section};
 
 /// Whether a text fits a pattern with `*` and `?`; everything else is literal, case counts.
 pub fn like(pattern: &str, text: &str) -> bool {
@@ -26,17 +38,33 @@ pub fn like(pattern: &str, text: &str) -> bool {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Policy {
+    #[serde(deserialize_with = "section")]
+    #[schemars(with = "Option<Images>")]
     pub images: Images,
+    #[serde(deserialize_with = "section")]
+    #[schemars(with = "Option<UserData>")]
     pub user_data: UserData,
     /// How long after its start an instance counts as on its first boot (MITRE: FirstBootWindow).
     pub first_boot_window: Span,
+    #[serde(deserialize_with = "section")]
+    #[schemars(with = "Option<Uploads>")]
     pub uploads: Uploads,
+    #[serde(deserialize_with = "section")]
+    #[schemars(with = "Option<Containers>")]
     pub containers: Containers,
     /// Settings of single detections, by id.
+    #[serde(deserialize_with = "section")]
+    #[schemars(with = "Option<BTreeMap<String, DetectionSettings>>")]
     pub detections: BTreeMap<String, DetectionSettings>,
+    #[serde(deserialize_with = "section")]
+    #[schemars(with = "Option<Risk>")]
     pub risk: Risk,
+    #[serde(deserialize_with = "section")]
+    #[schemars(with = "Option<Notify>")]
     pub notify: Notify,
     /// What not to tell, until when, and why.
+    #[serde(deserialize_with = "section")]
+    #[schemars(with = "Option<Vec<Suppression>>")]
     pub suppress: Vec<Suppression>,
 }
 
@@ -61,9 +89,12 @@ impl Default for Policy {
 #[serde(default, deny_unknown_fields)]
 pub struct Images {
     /// What may be launched (MITRE: ApprovedImageCatalog).
+    #[serde(deserialize_with = "section")]
+    #[schemars(with = "Option<Approved>")]
     pub approved: Approved,
     /// Who may stand behind an own image: account ids, `self`, `amazon`, or `vendors` (a dated list of
     /// distributors' accounts).
+    #[schemars(inner(regex(pattern = r"^(self|amazon|vendors|[0-9]{12})$")))]
     pub ancestors: Vec<String>,
     /// Images older than this are not approved, but for listed ids. No bound by default.
     #[schemars(range(min = 1))]
@@ -72,6 +103,8 @@ pub struct Images {
     /// Whether the account's own Allowed AMIs criteria approve images too.
     pub allowed_images_setting: AllowedImagesSetting,
     /// Judge only some launches (MITRE: VMTagScope); everything where empty.
+    #[serde(deserialize_with = "section")]
+    #[schemars(with = "Option<Scope>")]
     pub scope: Scope,
 }
 
@@ -93,8 +126,10 @@ impl Default for Images {
 #[serde(default, deny_unknown_fields)]
 pub struct Approved {
     /// Account ids, `self` (the event's account), `amazon` (AWS's own accounts, by partition).
+    #[schemars(inner(regex(pattern = r"^(self|amazon|[0-9]{12})$")))]
     pub owners: Vec<String>,
     /// AMI ids, whoever owns them and however old.
+    #[schemars(inner(regex(pattern = r"^ami-([0-9a-f]{8}|[0-9a-f]{17})$")))]
     pub ids: Vec<String>,
     /// Name patterns within an owner. A name alone approves nothing: anybody can choose one.
     pub names: Vec<NamePattern>,
@@ -160,6 +195,7 @@ pub enum AllowedImagesSetting {
 #[serde(default, deny_unknown_fields)]
 pub struct Scope {
     pub tags: Vec<Tag>,
+    #[schemars(inner(regex(pattern = r"^subnet-([0-9a-f]{8}|[0-9a-f]{17})$")))]
     pub subnets: Vec<String>,
 }
 
@@ -169,6 +205,8 @@ pub struct Scope {
 pub struct UserData {
     /// MITRE: UserDataInspection.
     pub inspection: Inspection,
+    #[serde(deserialize_with = "section")]
+    #[schemars(with = "Option<Trusted>")]
     pub trusted: Trusted,
 }
 
@@ -222,6 +260,7 @@ pub struct Schedule {
     /// IANA name. UTC where missing, and alerts say so.
     pub zone: Option<Zone>,
     /// Days on which nothing is expected, in the schedule's zone.
+    #[serde(deserialize_with = "dates")]
     pub holidays: Vec<NaiveDate>,
     /// Repository patterns with `*` and `?`.
     pub repositories: Vec<String>,
@@ -281,6 +320,8 @@ pub struct Containers {
     /// MITRE: SuspiciousBinaries.
     pub suspicious_binaries: Vec<String>,
     /// MITRE: NamespaceScope.
+    #[serde(deserialize_with = "section")]
+    #[schemars(with = "Option<Namespaces>")]
     pub namespaces: Namespaces,
     /// Destinations that containers must not contact (MITRE: OutboundCIDRBlockList).
     pub blocked_destinations: Vec<Cidr>,
@@ -365,6 +406,7 @@ pub struct Suppression {
     #[serde(default)]
     pub account: Option<String>,
     /// The last day it holds, in UTC. An expired one suppresses nothing, and is said.
+    #[serde(deserialize_with = "date")]
     pub until: NaiveDate,
     pub reason: String,
 }

@@ -4,9 +4,9 @@ use std::fmt;
 use std::net::IpAddr;
 use std::str::FromStr;
 
-use chrono::TimeDelta;
+use chrono::{NaiveDate, TimeDelta};
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
 /// A length of time: `90s`, `30m`, `24h`, `7d`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
@@ -128,7 +128,10 @@ impl FromStr for Zone {
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         text.parse().map(Self).map_err(|_| {
-            format!("`{text}` is no time zone; write an IANA name such as `Europe/Berlin` or `UTC`")
+            let known = chrono_tz::TZ_VARIANTS.iter().map(|zone| zone.name());
+            let hint = nearest(text, known)
+                .map_or_else(String::new, |zone| format!("did you mean `{zone}`? Otherwise "));
+            format!("`{text}` is no time zone; {hint}write an IANA name such as `Europe/Berlin` or `UTC`")
         })
     }
 }
@@ -182,3 +185,50 @@ macro_rules! as_text {
     )*};
 }
 as_text!(Span, Hours, Zone, Cidr);
+
+/// The candidate that a misspelt word most likely meant, if any is near.
+pub(super) fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    // Quadratic in the lengths: nothing this long is a slip of the finger.
+    if word.chars().count() > 64 {
+        return None;
+    }
+    let word = word.to_lowercase();
+    let score = |candidate: &str| strsim::jaro_winkler(&word, &candidate.to_lowercase());
+    let scored = candidates.into_iter().map(|candidate| (score(candidate), candidate));
+    let best = scored.max_by(|(one, _), (other, _)| one.total_cmp(other))?;
+    (best.0 > 0.8).then_some(best.1)
+}
+
+/// A date of the policy, `2026-12-31`.
+#[derive(Deserialize)]
+#[serde(try_from = "String")]
+struct Date(NaiveDate);
+
+impl TryFrom<String> for Date {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        // Four, two and two digits exactly: chrono would take `2026-1-2` and `+12026-01-02` too.
+        let shape = text.len() == 10 && text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'-');
+        let date = NaiveDate::parse_from_str(&text, "%Y-%m-%d").ok().filter(|_| shape);
+        date.map(Self).ok_or_else(|| format!("`{text}` is no date; write year-month-day, as in `2026-12-31`"))
+    }
+}
+
+pub(super) fn date<'de, D: Deserializer<'de>>(deserializer: D) -> Result<NaiveDate, D::Error> {
+    Date::deserialize(deserializer).map(|date| date.0)
+}
+
+pub(super) fn dates<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<NaiveDate>, D::Error> {
+    let dates = Vec::<Date>::deserialize(deserializer)?;
+    Ok(dates.into_iter().map(|date| date.0).collect())
+}
+
+/// A section whose keys are all commented out is YAML's null: it means the same as leaving it out.
+pub(super) fn section<'de, D, T>(deserializer: D) -> Result<T, D::Error>
+where
+    D: Deserializer<'de>,
+    T: Deserialize<'de> + Default,
+{
+    Option::<T>::deserialize(deserializer).map(Option::unwrap_or_default)
+}

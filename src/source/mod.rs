@@ -2,11 +2,29 @@
 //!
 //! Lenient about everything but the few fields it needs. What cannot be read is an explicit
 //! [`Unreadable`], never a silent skip.
+//!
+//! ```text
+//! bytes -> text (gzip, JSON lines) -> wrap (SQS, SNS, failure records) -> eventbridge
+//!                                                                      -> cloudtrail, ecr_events, inspector
+//! ```
+
+mod cloudtrail;
+mod ecr_events;
+mod envelope;
+mod eventbridge;
+mod fields;
+mod findings;
+mod inspector;
+mod text;
+mod wrap;
 
 use chrono::{DateTime, Utc};
 use serde_json::Value;
 
 use crate::activity::Activity;
+
+pub use text::read_bytes;
+pub use wrap::read_sqs;
 
 /// What the surroundings know that a record may lack.
 #[derive(Debug, Clone)]
@@ -19,7 +37,7 @@ pub struct Surroundings {
     pub received: DateTime<Utc>,
 }
 
-/// What a payload held.
+/// What a payload held. Never nothing at all: a payload without a record counts as one ignored.
 #[derive(Debug, Default)]
 pub struct Reading {
     pub activities: Vec<Activity>,
@@ -27,6 +45,27 @@ pub struct Reading {
     pub ignored: usize,
     /// Records that could not be read.
     pub unreadable: Vec<Unreadable>,
+}
+
+impl Reading {
+    fn of(activities: Vec<Activity>) -> Self {
+        if activities.is_empty() { Self::ignored() } else { Self { activities, ..Self::default() } }
+    }
+
+    fn ignored() -> Self {
+        Self { ignored: 1, ..Self::default() }
+    }
+
+    fn unreadable(place: &str, reason: impl Into<String>) -> Self {
+        let unreadable = Unreadable { reason: reason.into(), place: place.to_owned() };
+        Self { unreadable: vec![unreadable], ..Self::default() }
+    }
+
+    fn add(&mut self, other: Self) {
+        self.activities.extend(other.activities);
+        self.ignored = self.ignored.saturating_add(other.ignored);
+        self.unreadable.extend(other.unreadable);
+    }
 }
 
 /// A record that could not be read.
@@ -38,8 +77,11 @@ pub struct Unreadable {
     pub place: String,
 }
 
-/// Reads any payload this knows, wrapped or not.
+/// Reads any payload this knows, wrapped or not: EventBridge events, CloudTrail records and log files,
+/// SQS and SNS deliveries of these, Lambda's failure records.
 pub fn read(payload: &Value, surroundings: &Surroundings) -> Reading {
-    let _ = (payload, surroundings);
-    Reading::default()
+    wrap::read(payload, &envelope::Envelope::outermost(surroundings))
 }
+
+#[cfg(test)]
+mod tests;

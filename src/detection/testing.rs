@@ -1,0 +1,254 @@
+//! Builders for activities and facts, so that a test says only what it is about.
+
+use chrono::{DateTime, Utc};
+
+use super::{Context, Detection, Match, Reason, Verdict};
+use crate::activity::{
+    Action, Activity, Actor, ActorKind, ApiCall, Cloud, Derivation, DerivationKind, GuardRail,
+    GuardRailChange, ImageRef, Instance, Launch, Origin, Push, Scan,
+};
+use crate::lookup::{Ancestor, Fact, FactKey, FactValue, Facts, ImageFact, Scope, SnapshotFact};
+use crate::policy::Policy;
+
+pub const ACCOUNT: &str = "111122223333";
+pub const STRANGER: &str = "666677778888";
+pub const AMAZON: &str = "137112412989";
+pub const UBUNTU: &str = "099720109477";
+pub const REGION: &str = "eu-central-1";
+pub const AMI: &str = "ami-0a1b2c3d4e5f60718";
+/// What a derivation made.
+pub const COPY: &str = "ami-0c0c0c0c0c0c0c0c0";
+pub const INSTANCE: &str = "i-0123456789abcdef0";
+pub const ROLE: &str = "arn:aws:iam::111122223333:role/ci/build";
+
+/// A policy from YAML.
+pub fn policy(yaml: &str) -> Policy {
+    serde_saphyr::from_str(yaml).unwrap()
+}
+
+pub fn scope(region: &str) -> Scope {
+    Scope { account: ACCOUNT.to_owned(), region: region.to_owned() }
+}
+
+pub fn actor() -> Actor {
+    Actor {
+        kind: ActorKind::AssumedRole,
+        principal: ROLE.to_owned(),
+        name: "build".to_owned(),
+        account: Some(ACCOUNT.to_owned()),
+        session: Some("run-42".to_owned()),
+        source_identity: None,
+        invoked_by: None,
+        access_key_id: Some("ASIAIOSFODNN7EXAMPLE".to_owned()),
+        mfa: None,
+    }
+}
+
+/// An activity of the role `build` on a Wednesday at noon.
+pub fn activity(action: Action) -> Activity {
+    Activity {
+        id: "event-1".to_owned(),
+        time: at("2026-05-13T12:00:00Z"),
+        time_is_arrival: false,
+        account: ACCOUNT.to_owned(),
+        region: REGION.to_owned(),
+        cloud: Cloud::Aws,
+        actor: Some(actor()),
+        api: Some(ApiCall {
+            service: "ec2.amazonaws.com".to_owned(),
+            operation: "RunInstances".to_owned(),
+            error_code: None,
+            error_message: None,
+            request_id: None,
+            source_ip: Some("198.51.100.7".to_owned()),
+            user_agent: None,
+        }),
+        action,
+    }
+}
+
+pub fn at(time: &str) -> DateTime<Utc> {
+    time.parse().unwrap()
+}
+
+/// One instance started from an image id.
+pub fn launch(image: &str) -> Launch {
+    Launch {
+        image: ImageRef::Id(image.to_owned()),
+        instances: vec![Instance { id: INSTANCE.to_owned(), ..Instance::default() }],
+        count: 1,
+        instance_type: Some("t3.micro".to_owned()),
+        ..Launch::default()
+    }
+}
+
+pub fn launched(launch: Launch) -> Activity {
+    activity(Action::ImageLaunched(launch))
+}
+
+pub fn derived(kind: DerivationKind, origins: Vec<Origin>) -> Activity {
+    let image = Some(COPY.to_owned());
+    activity(Action::ImageDerived(Derivation { kind, image, name: Some("golden".to_owned()), origins }))
+}
+
+pub fn push() -> Push {
+    Push {
+        repository: "team/app".to_owned(),
+        registry: ACCOUNT.to_owned(),
+        tag: Some("1.4".to_owned()),
+        digest: Some(digest()),
+        ..Push::default()
+    }
+}
+
+pub fn pushed(push: Push) -> Activity {
+    activity(Action::ImagePushed(push))
+}
+
+pub fn digest() -> String {
+    format!("sha256:{}", "ab".repeat(32))
+}
+
+/// Scan results, which name no actor.
+pub fn scanned(scan: Scan) -> Activity {
+    Activity { actor: None, ..activity(Action::ImageScanned(scan)) }
+}
+
+pub fn changed(change: GuardRailChange) -> Activity {
+    activity(Action::GuardRailChanged(GuardRail { change, target: ACCOUNT.to_owned(), failed: None }))
+}
+
+pub fn image(id: &str, owner: &str) -> ImageFact {
+    ImageFact {
+        image_id: id.to_owned(),
+        owner_id: Some(owner.to_owned()),
+        name: Some("some-image".to_owned()),
+        creation_date: Some("2026-01-10T00:00:00.000Z".to_owned()),
+        ..ImageFact::default()
+    }
+}
+
+/// Facts by hand. What is not given is asked for.
+#[derive(Default)]
+pub struct Given(Facts);
+
+impl Given {
+    pub fn none() -> Self {
+        Self::default()
+    }
+
+    pub fn fact(mut self, key: FactKey, fact: Fact) -> Self {
+        self.0.insert(key, fact);
+        self
+    }
+
+    pub fn image(self, fact: ImageFact) -> Self {
+        self.image_in(REGION, fact)
+    }
+
+    pub fn image_in(self, region: &str, fact: ImageFact) -> Self {
+        let key = FactKey::Image { scope: scope(region), image: fact.image_id.clone() };
+        self.fact(key, Fact::Known(FactValue::Image(Box::new(fact))))
+    }
+
+    pub fn no_image(self, id: &str, fact: Fact) -> Self {
+        self.no_image_in(REGION, id, fact)
+    }
+
+    pub fn no_image_in(self, region: &str, id: &str, fact: Fact) -> Self {
+        self.fact(FactKey::Image { scope: scope(region), image: id.to_owned() }, fact)
+    }
+
+    pub fn instance_image(self, instance: &str, fact: Fact) -> Self {
+        self.fact(FactKey::InstanceImage { scope: scope(REGION), instance: instance.to_owned() }, fact)
+    }
+
+    pub fn ancestry(self, image: &str, chain: &[(&str, Option<&str>)]) -> Self {
+        let entries = chain
+            .iter()
+            .enumerate()
+            .map(|(position, (id, region))| Ancestor {
+                image_id: (*id).to_owned(),
+                source_image_id: chain.get(position + 1).map(|(id, _)| (*id).to_owned()),
+                source_image_region: region.map(str::to_owned),
+                ..Ancestor::default()
+            })
+            .collect();
+        self.ancestry_fact(image, Fact::Known(FactValue::Ancestry(entries)))
+    }
+
+    pub fn ancestry_fact(self, image: &str, fact: Fact) -> Self {
+        self.fact(FactKey::Ancestry { scope: scope(REGION), image: image.to_owned() }, fact)
+    }
+
+    pub fn snapshot(self, id: &str, owner: &str) -> Self {
+        let fact = SnapshotFact {
+            snapshot_id: id.to_owned(),
+            owner_id: Some(owner.to_owned()),
+            ..SnapshotFact::default()
+        };
+        let key = FactKey::Snapshot { scope: scope(REGION), snapshot: id.to_owned() };
+        self.fact(key, Fact::Known(FactValue::Snapshot(fact)))
+    }
+
+    pub fn allowed_images(self, fact: Fact) -> Self {
+        self.fact(FactKey::AllowedImages { scope: scope(REGION) }, fact)
+    }
+
+    /// `GetAllowedImagesSettings` as the CLI prints it.
+    pub fn allowed_images_json(self, json: &str) -> Self {
+        self.allowed_images(Fact::Known(FactValue::AllowedImages(serde_json::from_str(json).unwrap())))
+    }
+
+    pub fn facts(&self) -> &Facts {
+        &self.0
+    }
+
+    pub fn judge(&self, detection: &Detection, activity: &Activity, policy: &Policy) -> Verdict {
+        (detection.judge)(activity, &Context { policy, facts: &self.0 })
+    }
+}
+
+pub fn denied() -> Fact {
+    Fact::Unavailable("AccessDenied".to_owned())
+}
+
+#[track_caller]
+pub fn matched(verdict: Verdict) -> Match {
+    match verdict {
+        Verdict::Match(matched) => *matched,
+        other => panic!("expected a match, got {other:?}"),
+    }
+}
+
+#[track_caller]
+pub fn passed(verdict: Verdict) -> String {
+    match verdict {
+        Verdict::Pass(why) => why,
+        other => panic!("expected a pass, got {other:?}"),
+    }
+}
+
+#[track_caller]
+pub fn not_applicable(verdict: Verdict) -> String {
+    match verdict {
+        Verdict::NotApplicable(why) => why,
+        other => panic!("expected not applicable, got {other:?}"),
+    }
+}
+
+#[track_caller]
+pub fn cannot_tell(verdict: Verdict) -> Reason {
+    match verdict {
+        Verdict::CannotTell(reason) => reason,
+        other => panic!("expected doubt, got {other:?}"),
+    }
+}
+
+#[track_caller]
+pub fn needed(verdict: Verdict) -> Vec<FactKey> {
+    match verdict {
+        Verdict::Need(keys) => keys,
+        other => panic!("expected needs, got {other:?}"),
+    }
+}

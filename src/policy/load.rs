@@ -1,0 +1,112 @@
+//! Reading the policy file, and writing the effective one.
+
+use std::fs::File;
+use std::io::Read;
+use std::path::Path;
+use std::sync::LazyLock;
+
+use serde_saphyr::{MergeKeyPolicy, Options};
+
+use super::error::{self, PolicyError, Problem};
+use super::{Policy, check, locate};
+use crate::detection::REGISTRY;
+
+/// The longest policy that is read, in bytes. A thousand times what a long one needs.
+const LONGEST: usize = 1 << 20;
+
+/// The policy that is compiled in: the shipped file.
+const BUNDLED: &str = include_str!("../../policy.yaml");
+
+/// A test reads the shipped file, and proves that it says what the defaults say.
+static SHIPPED: LazyLock<Policy> =
+    LazyLock::new(|| Policy::parse(BUNDLED, "policy.yaml").unwrap_or_default());
+
+impl Policy {
+    /// Reads a policy. `name` is the file's name or URI, for messages.
+    ///
+    /// # Errors
+    /// Says everything that is wrong, with line and column, and what to do about it.
+    pub fn parse(text: &str, name: &str) -> Result<Policy, PolicyError> {
+        let known: Vec<&str> = REGISTRY.iter().map(|detection| detection.id).collect();
+        parse_with(text, name, &known)
+    }
+
+    /// The policy that is compiled in, read once: what holds where no other is given, or the given one
+    /// cannot be loaded.
+    pub fn bundled() -> &'static Policy {
+        &SHIPPED
+    }
+
+    /// The whole policy as YAML with every default filled in; [`Policy::parse`] gives it back equal.
+    pub fn to_yaml(&self) -> String {
+        let options = serde_saphyr::ser_options! { prefer_block_scalars: false };
+        // Writing to a string has nothing to fail at; were it to, the reader sees why.
+        serde_saphyr::to_string_with_options(self, options)
+            .unwrap_or_else(|error| format!("# the policy cannot be written: {error}\n"))
+    }
+}
+
+/// Reads a policy from a file; the name may carry a `file:` or `file://` prefix.
+///
+/// # Errors
+/// As [`Policy::parse`], and where the file cannot be read.
+pub fn load_file(path: &Path) -> Result<Policy, PolicyError> {
+    let path = path
+        .to_str()
+        .and_then(|text| text.strip_prefix("file:"))
+        .map_or(path, |rest| Path::new(rest.strip_prefix("//").unwrap_or(rest)));
+    let name = path.display().to_string();
+    let unreadable = |source| PolicyError::Unreadable { name: name.clone(), source };
+    let mut bytes = Vec::new();
+    let file = File::open(path).map_err(unreadable)?;
+    // One byte more than is allowed tells a long file from one that just fits.
+    file.take(LONGEST as u64 + 1).read_to_end(&mut bytes).map_err(unreadable)?;
+    let text = String::from_utf8(bytes).map_err(|_| PolicyError::NotText { name: name.clone() })?;
+    Policy::parse(&text, &name)
+}
+
+/// Reads a policy that may name these detections.
+pub(super) fn parse_with(text: &str, name: &str, known: &[&str]) -> Result<Policy, PolicyError> {
+    if text.len() > LONGEST {
+        return Err(PolicyError::TooLong { name: name.to_owned(), longest: LONGEST });
+    }
+    // `None`: nothing but comments, or an empty document.
+    let policy: Option<Policy> = serde_saphyr::from_str_with_options(text, options())
+        .map_err(|problem| PolicyError::invalid(name, text, vec![error::from_yaml(&problem, text)]))?;
+    let policy = policy.unwrap_or_default();
+    let complaints = check::complaints(&policy, known);
+    if complaints.is_empty() {
+        return Ok(policy);
+    }
+    let problems = complaints
+        .into_iter()
+        .map(|complaint| Problem {
+            bytes: locate::bytes_of(text, &complaint.path, complaint.at_key),
+            place: locate::written(&complaint.path),
+            message: complaint.message,
+            help: complaint.help,
+        })
+        .collect();
+    Err(PolicyError::invalid(name, text, problems))
+}
+
+/// Strict where YAML is loose, and bounded: a policy may come from a bucket or a parameter.
+fn options() -> Options {
+    serde_saphyr::options! {
+        strict_booleans: true,
+        // Pictures of the source are drawn by miette at the edge.
+        with_snippet: false,
+        merge_keys: MergeKeyPolicy::Merge,
+        alias_limits: serde_saphyr::alias_limits! {
+            max_total_replayed_events: 100_000,
+            max_replay_stack_depth: 16,
+        },
+        budget: serde_saphyr::budget! {
+            max_depth: 32,
+            max_nodes: 200_000,
+            max_events: 400_000,
+            max_aliases: 1_000,
+            max_documents: 2,
+        },
+    }
+}

@@ -1,0 +1,28 @@
+//! The policy's JSON Schema, for editors and for checks in a pipeline.
+
+use schemars::generate::SchemaSettings;
+use serde_json::{Value, json};
+
+use super::Policy;
+use crate::detection::REGISTRY;
+
+impl Policy {
+    /// JSON Schema, draft 2020-12, generated from the types; the detections' ids are those of this
+    /// build.
+    pub fn schema() -> Value {
+        let ids: Vec<&str> = REGISTRY.iter().map(|detection| detection.id).collect();
+        schema_with(&ids)
+    }
+}
+
+pub(super) fn schema_with(ids: &[&str]) -> Value {
+    let generator = SchemaSettings::draft2020_12().into_generator();
+    let mut schema = generator.into_root_schema_for::<Policy>().to_value();
+    if let Some(root) = schema.as_object_mut() {
+        root.insert("title".to_owned(), json!("Imagewarden policy"));
+    }
+    if let Some(detections) = schema.pointer_mut("/properties/detections").and_then(Value::as_object_mut) {
+        detections.insert("propertyNames".to_owned(), json!({ "enum": ids }));
+    }
+    schema
+}

@@ -1,0 +1,145 @@
+//! CloudTrail records: API calls of EC2 and ECR.
+
+mod ec2;
+mod ecr;
+mod guard;
+mod identity;
+mod image;
+mod manifest;
+
+use serde_json::Value;
+
+use super::Reading;
+use super::envelope::{Envelope, Own};
+use super::fields::{account, any, get, str, text, text_at};
+use crate::activity::{Action, Activity, Actor, ApiCall};
+
+/// Whether this is a CloudTrail record, also one that lost a field.
+pub(super) fn is_record(value: &Value) -> bool {
+    any(value, &["eventName", "eventSource", "eventVersion", "userIdentity", "eventID"]).is_some()
+}
+
+/// One record, and what it says however it was written.
+struct Record<'a> {
+    raw: &'a Value,
+    envelope: &'a Envelope<'a>,
+    /// `RunInstances`
+    operation: &'a str,
+    /// The parameters, out of their `<Api>Request` wrapper; `None` where null or left out for size.
+    request: Option<&'a Value>,
+    /// The same of the response.
+    response: Option<&'a Value>,
+    /// Error code without its `Client.` or `Server.` prefix; `None` where the call succeeded.
+    error: Option<String>,
+    account: String,
+    region: String,
+}
+
+/// The services whose calls are read.
+#[derive(Clone, Copy)]
+enum Service {
+    Ec2,
+    Ecr,
+    EcrPublic,
+}
+
+pub(super) fn read(value: &Value, envelope: &Envelope<'_>) -> Reading {
+    let Some(operation) = str(value, "eventName") else {
+        return Reading::unreadable(&envelope.place, "CloudTrail record without eventName");
+    };
+    let service = match str(value, "eventSource") {
+        Some(source) => match source.split('.').next() {
+            Some("ec2") => Service::Ec2,
+            Some("ecr") => Service::Ecr,
+            Some("ecr-public") => Service::EcrPublic,
+            _ => return Reading::ignored(),
+        },
+        // None of the calls below exists elsewhere; what is left of the record must not pass for nothing.
+        None if operation == "PutImage" || ecr::is_read(operation) => Service::Ecr,
+        None => Service::Ec2,
+    };
+    let record = Record::new(value, envelope, operation);
+    Reading::of(match service {
+        Service::Ec2 => ec2::read(&record),
+        Service::Ecr => ecr::read(&record, false),
+        Service::EcrPublic => ecr::read(&record, true),
+    })
+}
+
+impl<'a> Record<'a> {
+    fn new(raw: &'a Value, envelope: &'a Envelope<'a>, operation: &'a str) -> Self {
+        let body = |key: &str, suffix: &str| {
+            let body = get(raw, key).filter(|body| body.is_object() && get(body, "omitted").is_none())?;
+            Some(get(body, &format!("{operation}{suffix}")).filter(|inner| inner.is_object()).unwrap_or(body))
+        };
+        let account = account(raw, "recipientAccountId")
+            .or_else(|| envelope.account.clone())
+            .or_else(|| account(get(raw, "userIdentity")?, "accountId"));
+        Self {
+            raw,
+            envelope,
+            operation,
+            request: body("requestParameters", "Request"),
+            response: body("responseElements", "Response"),
+            error: error(raw),
+            account: envelope.account(account),
+            region: envelope.region(text(raw, "awsRegion")),
+        }
+    }
+
+    fn activity(&self, actor: Option<Actor>, action: Action) -> Activity {
+        let own = Own {
+            id: text(self.raw, "eventID"),
+            time: str(self.raw, "eventTime").and_then(|time| self.envelope.time_of(time)),
+            account: Some(self.account.clone()),
+            region: Some(self.region.clone()),
+        };
+        self.envelope.activity(self.raw, own, actor, Some(self.api()), action)
+    }
+
+    /// An activity of whoever made the call.
+    fn by_caller(&self, action: Action) -> Activity {
+        self.activity(self.caller(), action)
+    }
+
+    fn caller(&self) -> Option<Actor> {
+        identity::actor(get(self.raw, "userIdentity")?, &self.account, &self.region)
+    }
+
+    fn api(&self) -> ApiCall {
+        ApiCall {
+            service: text(self.raw, "eventSource").unwrap_or_default(),
+            operation: self.operation.to_owned(),
+            error_code: text(self.raw, "errorCode").or_else(|| self.error.clone()),
+            error_message: text(self.raw, "errorMessage"),
+            request_id: text(self.raw, "requestID"),
+            source_ip: text(self.raw, "sourceIPAddress"),
+            user_agent: text(self.raw, "userAgent"),
+        }
+    }
+
+    /// A request parameter as text.
+    fn asked(&self, path: &[&str]) -> Option<String> {
+        text_at(self.request?, path)
+    }
+
+    /// A response element as text.
+    fn answered(&self, path: &[&str]) -> Option<String> {
+        text_at(self.response?, path)
+    }
+
+    /// Whether it was asked to change nothing.
+    fn dry_run(&self) -> bool {
+        self.error.as_deref().is_some_and(|code| code.starts_with("DryRun"))
+            || self.request.is_some_and(|request| super::fields::flag(request, "dryRun") == Some(true))
+    }
+}
+
+/// The error code, bare. A message without a code is an error too.
+fn error(record: &Value) -> Option<String> {
+    let Some(code) = text(record, "errorCode") else {
+        return text(record, "errorMessage").map(|_| "UnknownError".to_owned());
+    };
+    let bare = code.strip_prefix("Client.").or_else(|| code.strip_prefix("Server.")).unwrap_or(&code);
+    Some(bare.to_owned())
+}

@@ -1,0 +1,68 @@
+//! ECR's own events. They name no actor.
+
+use serde_json::Value;
+
+use super::Reading;
+use super::envelope::{Envelope, Own};
+use super::fields::{Arn, any, get, list_of, str, text, texts};
+use super::findings;
+use crate::activity::{Action, GuardRail, GuardRailChange, Scan, ScanSource};
+
+/// `ECR Image Scan`: the counts of a basic scan.
+pub(super) fn scan(detail: &Value, envelope: &Envelope<'_>) -> Reading {
+    let scan = counted(detail, envelope, ScanSource::Basic);
+    let activity = envelope.activity(detail, Own::default(), None, None, Action::ImageScanned(scan));
+    Reading::of(vec![activity])
+}
+
+/// A scan told by counts, as ECR and Inspector write it. Inspector puts the repository's ARN where ECR
+/// puts its name.
+pub(super) fn counted(detail: &Value, envelope: &Envelope<'_>, source: ScanSource) -> Scan {
+    let named = str(detail, "repository-name");
+    let arn = named
+        .into_iter()
+        .chain(envelope.resources.iter().map(String::as_str))
+        .filter_map(Arn::parse)
+        .find(|arn| arn.repository().is_some());
+    let repository = match named {
+        Some(name) if !name.starts_with("arn:") => name,
+        _ => arn.and_then(|arn| arn.repository()).or(named).unwrap_or_default(),
+    };
+    let registry = arn.map(|arn| arn.account.to_owned()).filter(|account| !account.is_empty());
+    let counted = get(detail, "finding-severity-counts");
+    let counts = counted.map(findings::counts).unwrap_or_default();
+    Scan {
+        source,
+        status: findings::status(str(detail, "scan-status"), counted.is_some(), &counts),
+        repository: repository.to_owned(),
+        registry: registry.unwrap_or_else(|| envelope.account(None)),
+        digest: text(detail, "image-digest").unwrap_or_default(),
+        tags: texts(detail, "image-tags"),
+        counts,
+        ..Scan::default()
+    }
+}
+
+/// `ECR Scan Resource Change`: repositories are scanned more or less often from now on. One change of the
+/// registry's rules may name hundreds of repositories, and is one activity.
+pub(super) fn resource_change(detail: &Value, envelope: &Envelope<'_>) -> Reading {
+    let mut rules: Vec<(String, Vec<String>)> = Vec::new();
+    for repository in list_of(detail, "repositories") {
+        let frequency = text(repository, "scan-frequency").unwrap_or_default();
+        let name = text(repository, "repository-name").or_else(|| {
+            let arn = str(repository, "repository-arn").and_then(Arn::parse)?;
+            arn.repository().map(str::to_owned)
+        });
+        match rules.iter_mut().find(|(known, _)| *known == frequency) {
+            Some((_, names)) => names.extend(name),
+            None => rules.push((frequency, name.into_iter().collect())),
+        }
+    }
+    if rules.is_empty() && any(detail, &["repositories", "scan-type"]).is_none() {
+        return Reading::unreadable(&envelope.place, "ECR Scan Resource Change without repositories");
+    }
+    let change = GuardRailChange::RegistryScanning { scan_type: text(detail, "scan-type"), rules };
+    let rail = GuardRail { change, target: envelope.account(None), failed: None };
+    let activity = envelope.activity(detail, Own::default(), None, None, Action::GuardRailChanged(rail));
+    Reading::of(vec![activity])
+}

@@ -1,0 +1,148 @@
+//! Wrappings: what queues, topics and Lambda put around an event.
+//!
+//! A message in an EventBridge dead-letter queue is the plain event in an SQS body; a failure record in
+//! S3 is the same document that a queue would get. Wrappings may stand inside each other up to a bound.
+
+use serde_json::Value;
+
+use super::envelope::Envelope;
+use super::fields::{any, get, str};
+use super::{Reading, Surroundings, cloudtrail, eventbridge};
+
+/// A failure record of a queue's delivery of a topic's notification of an event is four deep, each step
+/// counted twice (the list and the text within).
+const MAX_DEPTH: usize = 12;
+
+pub(super) fn read(value: &Value, envelope: &Envelope<'_>) -> Reading {
+    if envelope.depth > MAX_DEPTH {
+        return Reading::unreadable(&envelope.place, format!("wrapped more than {MAX_DEPTH} times"));
+    }
+    match value {
+        Value::Array(elements) => read_all(elements, envelope, ""),
+        Value::Object(object) if object.is_empty() => Reading::unreadable(&envelope.place, "an empty object"),
+        Value::Object(_) => read_object(value, envelope),
+        other => Reading::unreadable(&envelope.place, format!("JSON, but {}, no event", kind(other))),
+    }
+}
+
+fn read_object(value: &Value, envelope: &Envelope<'_>) -> Reading {
+    // Lambda's failure record: the event stands beside why and how often it failed.
+    if let Some(payload) = get(value, "requestPayload") {
+        return read_inner(payload, &envelope.inside("requestPayload"));
+    }
+    if let Some(elements) = get(value, "Records").and_then(Value::as_array) {
+        return read_all(elements, envelope, "Records");
+    }
+    // What `aws sqs receive-message` and `aws cloudtrail lookup-events` print.
+    if let Some(elements) = get(value, "Messages").and_then(Value::as_array) {
+        return read_all(elements, envelope, "Messages");
+    }
+    if let Some(elements) = get(value, "Events").and_then(Value::as_array) {
+        return read_all(elements, envelope, "Events");
+    }
+    if let Some(event) = str(value, "CloudTrailEvent") {
+        return read_text(event, &envelope.inside("CloudTrailEvent"));
+    }
+    if is_sqs_message(value) {
+        return match get(value, "body") {
+            Some(body) => read_inner(body, &envelope.inside("body")),
+            None => Reading::unreadable(&envelope.place, "SQS message without body"),
+        };
+    }
+    if let Some(sns) = get(value, "Sns").filter(|sns| sns.is_object()) {
+        return read_notification(sns, &envelope.inside("Sns"));
+    }
+    if is_notification(value) {
+        return read_notification(value, envelope);
+    }
+    if eventbridge::is_event(value) {
+        return eventbridge::read(value, envelope);
+    }
+    if cloudtrail::is_record(value) {
+        return cloudtrail::read(value, envelope);
+    }
+    let reason = if get(value, "requestContext").is_some() {
+        "a failure record without requestPayload"
+    } else if get(value, "awslogs").is_some() {
+        "CloudWatch Logs subscription data, which is not read yet"
+    } else if get(value, "s3").is_some() {
+        "an S3 notification, which names an object but does not hold it"
+    } else if get(value, "Records").is_some() {
+        "Records is no list"
+    } else {
+        "no EventBridge event, CloudTrail record, SQS or SNS delivery, or failure record"
+    };
+    Reading::unreadable(&envelope.place, reason)
+}
+
+/// Each element on its own. A list of nothing is understood, and holds nothing to judge.
+fn read_all(elements: &[Value], envelope: &Envelope<'_>, name: &str) -> Reading {
+    if elements.is_empty() {
+        return Reading::ignored();
+    }
+    let mut reading = Reading::default();
+    for (index, element) in elements.iter().enumerate() {
+        reading.add(read(element, &envelope.inside(&format!("{name}[{index}]"))));
+    }
+    reading
+}
+
+/// SQS records one by one: message id and what the message held. `None` where the payload is no SQS
+/// delivery. A message without an id has an empty one, and cannot be handed back on its own.
+pub fn read_sqs(payload: &Value, surroundings: &Surroundings) -> Option<Vec<(String, Reading)>> {
+    let records = get(payload, "Records")?.as_array()?;
+    if records.is_empty() || !records.iter().any(is_sqs_message) {
+        return None;
+    }
+    let outer = Envelope::outermost(surroundings);
+    let readings = records.iter().enumerate().map(|(index, record)| {
+        let id = str(record, "messageId").unwrap_or_default().to_owned();
+        (id, read(record, &outer.inside(&format!("Records[{index}]"))))
+    });
+    Some(readings.collect())
+}
+
+fn is_sqs_message(value: &Value) -> bool {
+    let from_sqs = str(value, "eventSource") == Some("aws:sqs");
+    from_sqs
+        || (any(value, &["messageId", "receiptHandle", "eventSourceARN"]).is_some()
+            && get(value, "body").is_some())
+}
+
+/// SNS puts this around a message in a queue, unless raw delivery is on.
+fn is_notification(value: &Value) -> bool {
+    str(value, "Type") == Some("Notification")
+        || (get(value, "TopicArn").is_some() && get(value, "Message").is_some())
+}
+
+fn read_notification(value: &Value, envelope: &Envelope<'_>) -> Reading {
+    match get(value, "Message") {
+        Some(message) => read_inner(message, &envelope.inside("Message")),
+        None => Reading::unreadable(&envelope.place, "SNS notification without Message"),
+    }
+}
+
+fn read_inner(value: &Value, envelope: &Envelope<'_>) -> Reading {
+    match value {
+        Value::String(text) => read_text(text, envelope),
+        other => read(other, envelope),
+    }
+}
+
+fn read_text(text: &str, envelope: &Envelope<'_>) -> Reading {
+    match serde_json::from_str::<Value>(text) {
+        Ok(inner) => read(&inner, envelope),
+        Err(error) => Reading::unreadable(&envelope.place, format!("not JSON: {error}")),
+    }
+}
+
+fn kind(value: &Value) -> &'static str {
+    match value {
+        Value::Null => "null",
+        Value::Bool(_) => "a truth value",
+        Value::Number(_) => "a number",
+        Value::String(_) => "a string",
+        Value::Array(_) => "a list",
+        Value::Object(_) => "an object",
+    }
+}
