@@ -20,10 +20,13 @@ pub mod detection;
 pub mod engine;
 #[cfg(feature = "aws")]
 pub mod function;
+pub mod hash;
+pub mod history;
 pub mod lookup;
 #[cfg(feature = "aws")]
 pub mod notify;
 pub mod partition;
+pub mod pipeline;
 pub mod policy;
 #[cfg(feature = "aws")]
 pub mod replay;
