@@ -115,10 +115,19 @@ fn an_unreadable_record_in_a_readable_input_is_counted() {
 #[test]
 fn a_missing_file_an_empty_folder_and_an_unknown_option_are_bad_usage() {
     let folder = TempDir::new().unwrap();
-    imagewarden().args(["check", "/no/such/file.json"]).assert().code(2).stderr(contains("/no/such/file.json"));
+    imagewarden()
+        .args(["check", "/no/such/file.json"])
+        .assert()
+        .code(2)
+        .stderr(contains("/no/such/file.json"));
     imagewarden().arg("check").arg(folder.path()).assert().code(2);
     imagewarden().args(["check", "--frobnicate"]).assert().code(2);
-    imagewarden().args(["check", "--account", "12"]).arg(EVENTS).assert().code(2).stderr(contains("twelve digits"));
+    imagewarden()
+        .args(["check", "--account", "12"])
+        .arg(EVENTS)
+        .assert()
+        .code(2)
+        .stderr(contains("twelve digits"));
 }
 
 #[test]
@@ -128,7 +137,9 @@ fn a_folder_is_read_below_its_facts_excepted() {
     fs::create_dir_all(&deep).unwrap();
     fs::create_dir(folder.path().join("facts")).unwrap();
     fs::copy(event("run-instances-community-ami.json"), deep.join("event.json")).unwrap();
-    for facts in fs::read_dir(event("facts")).unwrap().filter_map(Result::ok).filter(|entry| entry.path().is_file()) {
+    for facts in
+        fs::read_dir(event("facts")).unwrap().filter_map(Result::ok).filter(|entry| entry.path().is_file())
+    {
         fs::copy(facts.path(), folder.path().join("facts").join(facts.file_name())).unwrap();
     }
     fs::write(folder.path().join("notes.txt"), "not an event").unwrap();
@@ -179,7 +190,11 @@ fn a_policy_mistake_is_told_with_its_line_and_what_to_do() {
 #[test]
 fn the_policy_beside_the_user_goes_before_the_built_in_one() {
     let folder = TempDir::new().unwrap();
-    fs::write(folder.path().join("policy.yaml"), "detections:\n  machine-image-not-approved: {enabled: false}\n").unwrap();
+    fs::write(
+        folder.path().join("policy.yaml"),
+        "detections:\n  machine-image-not-approved: {enabled: false}\n",
+    )
+    .unwrap();
     imagewarden()
         .current_dir(folder.path())
         .arg("check")

@@ -7,6 +7,9 @@
 //! Everything in here is pure, bounded and tolerant: the input belongs to whoever could launch an
 //! instance, so no input may panic, take more than linear time, or escape by being broken.
 
+pub mod decode;
+pub mod render;
+
 use serde::Serialize;
 
 /// One thing that first boot would act on, with the path to where it stood.
