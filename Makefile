@@ -77,5 +77,5 @@ bootstrap: setup
 
 .PHONY: bench
 bench: bootstrap ## Make the figures of benches/README.md.
-	cargo bench --quiet --bench evaluate --no-run
+	cargo build --quiet --release --example evaluate
 	$(BIN)/python benches/run.py

@@ -14,6 +14,8 @@ use std::sync::Arc;
 use chrono::Utc;
 use imagewarden::detection::Verdict;
 use imagewarden::engine::{self, Judgement};
+use imagewarden::history::Memory;
+use imagewarden::lookup::Facts;
 use imagewarden::lookup::recorded::Recorded;
 use imagewarden::policy::Policy;
 use imagewarden::source::{self, Surroundings};
@@ -44,7 +46,8 @@ fn samples(folder: &Path) -> Outcome<Vec<(String, Value)>> {
 async fn judge(payload: &Value, around: &Surroundings, policy: &Policy, facts: &Recorded) -> Vec<Judgement> {
     let mut judgements = Vec::new();
     for activity in source::read(payload, around).activities {
-        judgements.push(engine::judge(Arc::new(activity), policy, facts).await);
+        let (memory, mut known) = (Memory::none(), Facts::default());
+        judgements.push(engine::judge(Arc::new(activity), policy, facts, &memory, &mut known).await);
     }
     judgements
 }
