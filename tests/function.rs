@@ -3,21 +3,10 @@
 mod support;
 
 use serde_json::{Value, json};
+use support::ACCOUNT;
 use support::events::{launch, push_at_night, scan, sqs};
 use support::function::Function;
-use support::moto::{Moto, ami};
-use support::{ACCOUNT, assert_sns_rules};
-
-const FOREIGN: &str = "ami-0f0e1d2c3b4a59687";
-const OWN: &str = "ami-0a1b2c3d4e5f60718";
-
-async fn moto() -> Moto {
-    Moto::start(&[
-        ami(FOREIGN, "210987654321", "ubuntu/images/hvm-ssd/free-tools", true),
-        ami(OWN, ACCOUNT, "golden-2026-01", false),
-    ])
-    .await
-}
+use support::moto::{FOREIGN, Moto, OWN};
 
 /// The notification's body by protocol, and its finding.
 fn finding(notification: &Value) -> (Value, Value) {
@@ -34,8 +23,8 @@ fn analytic(finding: &Value) -> &str {
 
 #[tokio::test]
 async fn a_launch_from_a_strangers_image_reaches_the_subscriber() {
-    let moto = moto().await;
-    let (topic, queue) = moto.topic("alerts").await;
+    let moto = Moto::start().await;
+    let (topic, queue) = moto.topic("alerts-1").await;
     let function = Function::start(&moto.url, &topic, &[]).await;
     let reply = function.invoke(launch(FOREIGN)).await.unwrap();
     assert_eq!(reply["activities"], 1);
@@ -56,8 +45,8 @@ async fn a_launch_from_a_strangers_image_reaches_the_subscriber() {
 
 #[tokio::test]
 async fn a_launch_from_an_own_image_is_quiet() {
-    let moto = moto().await;
-    let (topic, queue) = moto.topic("alerts").await;
+    let moto = Moto::start().await;
+    let (topic, queue) = moto.topic("alerts-2").await;
     let function = Function::start(&moto.url, &topic, &[]).await;
     let reply = function.invoke(launch(OWN)).await.unwrap();
     assert_eq!((&reply["activities"], &reply["alerts"]), (&json!(1), &json!(0)), "{reply}");
@@ -75,8 +64,8 @@ notify: {minimum_severity: low}
 /// The policy from Parameter Store; a push by a stranger at night is one message, not two.
 #[tokio::test]
 async fn a_push_at_night_by_a_stranger_is_one_alert() {
-    let moto = moto().await;
-    let (topic, queue) = moto.topic("alerts").await;
+    let moto = Moto::start().await;
+    let (topic, queue) = moto.topic("alerts-3").await;
     let ssm = aws_sdk_ssm::Client::new(&moto.sdk);
     let kind = aws_sdk_ssm::types::ParameterType::SecureString;
     ssm.put_parameter().name("/imagewarden/policy").value(HOURS).r#type(kind).send().await.unwrap();
@@ -93,8 +82,8 @@ async fn a_push_at_night_by_a_stranger_is_one_alert() {
 /// The policy from S3; a scan is told under its worst class.
 #[tokio::test]
 async fn a_scan_with_critical_findings_is_told_and_a_failed_one_is_a_metric() {
-    let moto = moto().await;
-    let (topic, queue) = moto.topic("alerts").await;
+    let moto = Moto::start().await;
+    let (topic, queue) = moto.topic("alerts-4").await;
     let s3 = imagewarden::aws::s3(&moto.sdk);
     let place = aws_sdk_s3::types::CreateBucketConfiguration::builder()
         .location_constraint(aws_sdk_s3::types::BucketLocationConstraint::EuCentral1)
@@ -118,8 +107,8 @@ async fn a_scan_with_critical_findings_is_told_and_a_failed_one_is_a_metric() {
 
 #[tokio::test]
 async fn a_policy_that_cannot_be_loaded_is_said_in_every_alert() {
-    let moto = moto().await;
-    let (topic, queue) = moto.topic("alerts").await;
+    let moto = Moto::start().await;
+    let (topic, queue) = moto.topic("alerts-5").await;
     let folder = tempfile::tempdir().unwrap();
     let broken = folder.path().join("policy.yaml");
     std::fs::write(&broken, "imagess: {}\n").unwrap();
@@ -142,8 +131,8 @@ async fn a_policy_that_cannot_be_loaded_is_said_in_every_alert() {
 
 #[tokio::test]
 async fn a_policy_file_is_judged_by() {
-    let moto = moto().await;
-    let (topic, queue) = moto.topic("alerts").await;
+    let moto = Moto::start().await;
+    let (topic, queue) = moto.topic("alerts-6").await;
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("policy.yaml");
     std::fs::write(&file, "images: {approved: {owners: [\"210987654321\"]}}\n").unwrap();
@@ -156,8 +145,8 @@ async fn a_policy_file_is_judged_by() {
 
 #[tokio::test]
 async fn of_a_batch_only_what_failed_comes_again() {
-    let moto = moto().await;
-    let (topic, queue) = moto.topic("alerts").await;
+    let moto = Moto::start().await;
+    let (topic, queue) = moto.topic("alerts-7").await;
     let function = Function::start(&moto.url, &topic, &[]).await;
     let batch = sqs(&[
         launch(FOREIGN).to_string(),
@@ -176,9 +165,9 @@ async fn of_a_batch_only_what_failed_comes_again() {
 
 #[tokio::test]
 async fn a_bad_record_among_good_ones_is_kept_whole() {
-    let moto = moto().await;
-    let (topic, queue) = moto.topic("alerts").await;
-    let failures = moto.queue("failures").await;
+    let moto = Moto::start().await;
+    let (topic, queue) = moto.topic("alerts-8").await;
+    let failures = moto.queue("failures-8").await;
     let function = Function::start(&moto.url, &topic, &[("FAILURE_QUEUE_URL", &failures)]).await;
     let bad =
         json!({"eventVersion": "1.11", "eventSource": "ec2.amazonaws.com", "note": "\u{202e}\u{0}\u{ffff}"});
@@ -200,8 +189,8 @@ async fn a_bad_record_among_good_ones_is_kept_whole() {
 /// A queue that has gone is no reason to lose the record.
 #[tokio::test]
 async fn a_bad_record_that_cannot_be_kept_fails_the_whole() {
-    let moto = moto().await;
-    let (topic, _) = moto.topic("alerts").await;
+    let moto = Moto::start().await;
+    let (topic, _) = moto.topic("alerts-9").await;
     let url = format!("{}/{ACCOUNT}/nowhere", moto.url);
     let function = Function::start(&moto.url, &topic, &[("FAILURE_QUEUE_URL", &url)]).await;
     let log = json!({"Records": [launch(OWN)["detail"], {"no": "event"}]});
@@ -211,7 +200,7 @@ async fn a_bad_record_that_cannot_be_kept_fails_the_whole() {
 
 #[tokio::test]
 async fn a_topic_that_is_gone_is_an_error() {
-    let moto = moto().await;
+    let moto = Moto::start().await;
     let gone = "arn:aws:sns:eu-central-1:111122223333:gone";
     let mut function = Function::start(&moto.url, gone, &[]).await;
     let (kind, message) = function.invoke(launch(FOREIGN)).await.unwrap_err();
@@ -224,9 +213,9 @@ async fn a_topic_that_is_gone_is_an_error() {
 
 #[tokio::test]
 async fn the_chat_topic_gets_the_bare_notification() {
-    let moto = moto().await;
-    let (topic, queue) = moto.topic("alerts").await;
-    let (chat, chat_queue) = moto.topic("chat").await;
+    let moto = Moto::start().await;
+    let (topic, queue) = moto.topic("alerts-11").await;
+    let (chat, chat_queue) = moto.topic("chat-11").await;
     let function = Function::start(&moto.url, &topic, &[("CHAT_TOPIC_ARN", &chat)]).await;
     assert_eq!(function.invoke(launch(FOREIGN)).await.unwrap()["published"], 1);
     assert_eq!(moto.received(&queue).await.len(), 1);
@@ -239,8 +228,8 @@ async fn the_chat_topic_gets_the_bare_notification() {
 /// Every sample event is dealt with: no error, no panic, whatever the look-ups say.
 #[tokio::test]
 async fn every_sample_event_is_dealt_with() {
-    let moto = moto().await;
-    let (topic, _) = moto.topic("alerts").await;
+    let moto = Moto::start().await;
+    let (topic, _) = moto.topic("alerts-12").await;
     let mut function = Function::start(&moto.url, &topic, &[]).await;
     let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/events");
     let mut seen = 0;
@@ -256,6 +245,33 @@ async fn every_sample_event_is_dealt_with() {
         seen += 1;
     }
     assert!(seen > 0 && function.alive());
-    // Also a check of the checker: the rules hold for what the renderer makes.
-    let _ = assert_sns_rules("subject", "{\"default\":\"{}\"}", 0);
+}
+
+/// As in the cloud: over TLS, trusting whom the environment says and nobody else.
+#[tokio::test]
+async fn a_tls_endpoint_is_trusted_by_the_authority_that_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/tls.py");
+    let mut server = tokio::process::Command::new(support::moto::python())
+        .args([script.as_ref(), folder.path().as_os_str()])
+        .stdout(std::process::Stdio::null())
+        .kill_on_drop(true)
+        .spawn()
+        .unwrap();
+    let port = folder.path().join("port");
+    while !port.exists() {
+        assert!(server.try_wait().unwrap().is_none(), "the server ended");
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    }
+    let url = format!("https://127.0.0.1:{}", std::fs::read_to_string(port).unwrap());
+    let authority = folder.path().join("ca.pem");
+    for variable in ["SSL_CERT_FILE", "AWS_CA_BUNDLE"] {
+        let trust = [(variable, authority.to_str().unwrap())];
+        let function = Function::start(&url, support::TOPIC, &trust).await;
+        assert_eq!(function.invoke(launch(FOREIGN)).await.unwrap()["published"], 1, "{variable}");
+    }
+    let function = Function::start(&url, support::TOPIC, &[]).await;
+    let (kind, message) = function.invoke(launch(FOREIGN)).await.unwrap_err();
+    assert_eq!(kind, "NotPublished");
+    assert!(message.contains("no connection"), "{message}");
 }

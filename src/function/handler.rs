@@ -10,6 +10,7 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
+use tracing::Instrument;
 
 use super::failure_queue::FailureQueue;
 use super::metrics::Tally;
@@ -225,7 +226,8 @@ impl App {
         loop {
             while running.len() < AT_ONCE {
                 let Some(activity) = waiting.next() else { break };
-                running.spawn(judge::one(self.clone(), Arc::new(activity), invocation.clone()));
+                let judged = judge::one(self.clone(), Arc::new(activity), invocation.clone());
+                running.spawn(judged.in_current_span());
             }
             match running.join_next().await {
                 None => return result,
