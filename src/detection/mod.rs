@@ -7,10 +7,19 @@ mod catalog;
 mod doubt;
 mod ecr_push_outside_hours;
 mod ecr_push_unknown_user;
+mod ecr_scan_critical;
+mod ecr_scan_high;
+mod ecr_scan_low;
+mod ecr_scan_medium;
+mod guard_rail_lowered;
 mod launch;
+mod launch_attempt_denied;
+mod machine_image_laundered;
 mod machine_image_not_approved;
+mod origin;
 mod owners;
 mod push;
+mod scan;
 mod shape;
 mod steps;
 #[cfg(test)]
@@ -26,8 +35,15 @@ use crate::severity::Severity;
 /// Every detection, in the order a reader would want them; ties in severity go by this order.
 pub static REGISTRY: &[&Detection] = &[
     &machine_image_not_approved::DETECTION,
+    &machine_image_laundered::DETECTION,
+    &guard_rail_lowered::DETECTION,
+    &ecr_scan_critical::DETECTION,
     &ecr_push_outside_hours::DETECTION,
     &ecr_push_unknown_user::DETECTION,
+    &ecr_scan_high::DETECTION,
+    &launch_attempt_denied::DETECTION,
+    &ecr_scan_medium::DETECTION,
+    &ecr_scan_low::DETECTION,
 ];
 
 /// One detection.
@@ -157,3 +173,6 @@ impl Subject {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

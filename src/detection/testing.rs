@@ -114,6 +114,32 @@ pub fn scanned(scan: Scan) -> Activity {
     Activity { actor: None, ..activity(Action::ImageScanned(scan)) }
 }
 
+/// A complete scan of `team/app` with these counts.
+pub fn counts(counts: &[(&str, u64)]) -> Scan {
+    Scan {
+        repository: "team/app".to_owned(),
+        registry: ACCOUNT.to_owned(),
+        digest: digest(),
+        counts: counts.iter().map(|(severity, count)| ((*severity).to_owned(), *count)).collect(),
+        ..Scan::default()
+    }
+}
+
+/// The single findings of [`counts`]'s image are not there.
+pub fn no_findings() -> Given {
+    no_findings_fact(Fact::Absent)
+}
+
+pub fn no_findings_fact(fact: Fact) -> Given {
+    let key = FactKey::ScanFindings {
+        scope: scope(REGION),
+        registry: ACCOUNT.to_owned(),
+        repository: "team/app".to_owned(),
+        digest: digest(),
+    };
+    Given::none().fact(key, fact)
+}
+
 pub fn changed(change: GuardRailChange) -> Activity {
     activity(Action::GuardRailChanged(GuardRail { change, target: ACCOUNT.to_owned(), failed: None }))
 }
@@ -130,7 +156,7 @@ pub fn image(id: &str, owner: &str) -> ImageFact {
 
 /// Facts by hand. What is not given is asked for.
 #[derive(Default)]
-pub struct Given(Facts);
+pub struct Given(pub Facts);
 
 impl Given {
     pub fn none() -> Self {

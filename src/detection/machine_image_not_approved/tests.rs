@@ -100,7 +100,7 @@ fn a_launch_without_response_is_found_by_its_client_token() {
     };
     let policy = Policy::default();
     let key = FactKey::Launched { scope: scope(REGION), client_token: "token-1".to_owned() };
-    assert_eq!(needed(judged(&Given::none(), launch.clone(), &policy)), [key.clone()]);
+    assert_eq!(needed(judged(&Given::none(), launch.clone(), &policy)), std::slice::from_ref(&key));
     let started = InstanceFact {
         instance_id: INSTANCE.to_owned(),
         image_id: Some(AMI.to_owned()),
@@ -122,7 +122,7 @@ fn a_launch_that_names_only_a_template_is_told_by_it() {
     let launch = Launch { image: ImageRef::Template(template.clone()), instances: Vec::new(), ..launch(AMI) };
     let key = FactKey::Template { scope: scope(REGION), template };
     let policy = Policy::default();
-    assert_eq!(needed(judged(&Given::none(), launch.clone(), &policy)), [key.clone()]);
+    assert_eq!(needed(judged(&Given::none(), launch.clone(), &policy)), std::slice::from_ref(&key));
     let known = crate::lookup::TemplateFact { image_id: Some(AMI.to_owned()), ..Default::default() };
     let given =
         Given::none().fact(key.clone(), Fact::Known(FactValue::Template(known))).image(image(AMI, AMAZON));

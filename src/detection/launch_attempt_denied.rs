@@ -1,0 +1,238 @@
+//! Somebody tried to start instances and was refused: by permissions, by quota, or because the image
+//! does not exist for them.
+
+use serde_json::json;
+
+use super::catalog::{self, Approval};
+use super::launch::{self, Image};
+use super::steps;
+use super::{Context, Detection, Match, NextStep, Reason, Subject, Verdict};
+use crate::activity::{Action, Activity, Launch, LaunchOutcome};
+use crate::lookup::ImageFact;
+use crate::severity::Severity;
+
+pub static DETECTION: Detection = Detection {
+    id: "launch-attempt-denied",
+    title: "Launch refused",
+    severity: Severity::Low,
+    score: 20,
+    source: "DET0248 AN0692; public threat reports: refused launches before or beside mining",
+    approval: false,
+    judge,
+};
+
+/// Error messages carry an encoded authorization message of more than a kilobyte.
+const MESSAGE: usize = 300;
+
+fn judge(activity: &Activity, context: &Context<'_>) -> Verdict {
+    let Action::ImageLaunched(launch) = &activity.action else {
+        return Verdict::NotApplicable("not a launch".to_owned());
+    };
+    let code = match &launch.outcome {
+        LaunchOutcome::Attempted(code) => code.trim_start_matches("Client.").trim_start_matches("Server."),
+        LaunchOutcome::DryRun => return Verdict::NotApplicable("a dry run starts nothing".to_owned()),
+        LaunchOutcome::Succeeded => return Verdict::NotApplicable("the launch succeeded".to_owned()),
+    };
+    if code.is_empty() {
+        return Verdict::CannotTell(Reason::new(
+            "error-not-named",
+            "The launch failed, and the event does not say why.",
+        ));
+    }
+    if !refused(code) {
+        return Verdict::NotApplicable(format!(
+            "{code} is no sign of anything: capacity, or a mistake in the call"
+        ));
+    }
+    if let Some(why) = launch::outside_scope(launch, context) {
+        return Verdict::NotApplicable(why);
+    }
+    if launch.image.id().is_some_and(|id| catalog::listed(context.policy, id)) {
+        return found(
+            activity,
+            launch,
+            code,
+            None,
+            Ok("its id is listed in the policy".to_owned()),
+            Vec::new(),
+        );
+    }
+    // Nothing was started, so that the client token leads nowhere.
+    let asked = Launch { client_token: None, ..launch.clone() };
+    match launch::image(activity, &asked, context) {
+        Image::Need(keys) => Verdict::Need(keys),
+        Image::Unknown { reason, .. } => {
+            let why = Err("nobody can tell whose image it is".to_owned());
+            found(activity, launch, code, None, why, vec![reason])
+        }
+        Image::Known(known) => match catalog::approval(activity, context, known) {
+            Approval::Need(keys) => Verdict::Need(keys),
+            Approval::Approved(why) => found(activity, launch, code, Some(known.fact), Ok(why), Vec::new()),
+            Approval::NotApproved { why, not_inspected } => found(
+                activity,
+                launch,
+                code,
+                Some(known.fact),
+                Err(format!("the image is not approved: {why}")),
+                not_inspected,
+            ),
+            Approval::CannotTell(reason) => {
+                let why = Err("it cannot be told whether the image is approved".to_owned());
+                found(activity, launch, code, Some(known.fact), why, vec![reason])
+            }
+        },
+    }
+}
+
+/// Errors that somebody meets who may not, or who wants more than is usual.
+fn refused(code: &str) -> bool {
+    matches!(code, "UnauthorizedOperation" | "VcpuLimitExceeded")
+        || code == "InvalidAMIID"
+        || code.starts_with("InvalidAMIID.")
+}
+
+fn found(
+    activity: &Activity,
+    launch: &Launch,
+    code: &str,
+    fact: Option<&ImageFact>,
+    approval: Result<String, String>,
+    not_inspected: Vec<Reason>,
+) -> Verdict {
+    let image = launch::label(launch, fact);
+    let count = u64::from(launch.count.max(1));
+    let wanted = match &launch.instance_type {
+        Some(kind) => format!("{} of type {kind}", steps::counted(count, "instance", "instances")),
+        None => steps::counted(count, "instance", "instances"),
+    };
+    let (severity, about) = match approval {
+        Ok(why) => (None, format!("the image is approved: {why}")),
+        Err(why) => (Some(Severity::Medium), why),
+    };
+    let mut evidence = launch::evidence(launch, fact);
+    evidence.insert("error_code".to_owned(), json!(code));
+    if let Some(message) = activity.api.as_ref().and_then(|api| api.error_message.as_deref()) {
+        evidence.insert("error_message".to_owned(), json!(message.chars().take(MESSAGE).collect::<String>()));
+    }
+    Verdict::Match(Box::new(Match {
+        subject: Subject::MachineImage { image: image.clone(), principal: activity.principal().to_owned() },
+        severity,
+        summary: format!("A launch of {wanted} from image {image} was refused ({code}); {about}."),
+        evidence,
+        next_steps: vec![
+            steps::trace_actor(activity),
+            steps::describe_image(activity, &image),
+            NextStep::new(
+                "Look for launches by the same principal in other regions: an attacker tries them all.",
+                None,
+            ),
+        ],
+        not_inspected,
+    }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::activity::ImageRef;
+    use crate::detection::testing::*;
+    use crate::lookup::{Fact, FactKey};
+    use crate::policy::Policy;
+
+    fn attempt(code: &str) -> Launch {
+        Launch {
+            outcome: LaunchOutcome::Attempted(code.to_owned()),
+            instances: Vec::new(),
+            count: 10,
+            instance_type: Some("p2.xlarge".to_owned()),
+            client_token: Some("token-1".to_owned()),
+            ..launch(AMI)
+        }
+    }
+
+    fn judged(given: &Given, launch: Launch) -> Verdict {
+        given.judge(&DETECTION, &launched(launch), &Policy::default())
+    }
+
+    #[test]
+    fn refusals_fire_low_for_an_approved_image() {
+        let given = Given::none().image(image(AMI, AMAZON));
+        for code in [
+            "UnauthorizedOperation",
+            "VcpuLimitExceeded",
+            "InvalidAMIID.NotFound",
+            "Client.InvalidAMIID.Malformed",
+        ] {
+            let found = matched(judged(&given, attempt(code)));
+            assert_eq!(found.severity, None, "{code}");
+            assert!(found.summary.contains("10 instances of type p2.xlarge"), "{}", found.summary);
+        }
+        assert_eq!(DETECTION.severity, Severity::Low);
+    }
+
+    #[test]
+    fn capacity_errors_and_mistakes_do_not_fire() {
+        for code in [
+            "InsufficientInstanceCapacity",
+            "Server.InsufficientInstanceCapacity",
+            "InvalidParameterValue",
+            "InvalidAMIIDs",
+        ] {
+            not_applicable(judged(&Given::none(), attempt(code)));
+        }
+    }
+
+    /// EKS node groups dry-run launches all day.
+    #[test]
+    fn a_dry_run_does_not_fire() {
+        not_applicable(judged(&Given::none(), Launch { outcome: LaunchOutcome::DryRun, ..attempt("") }));
+        not_applicable(judged(&Given::none(), launch(AMI)));
+        not_applicable(Given::none().judge(&DETECTION, &pushed(push()), &Policy::default()));
+    }
+
+    #[test]
+    fn an_unapproved_image_is_one_step_up() {
+        let given = Given::none().image(image(AMI, STRANGER)).allowed_images(Fact::Absent);
+        let found = matched(judged(&given, attempt("UnauthorizedOperation")));
+        assert_eq!(found.severity, Some(Severity::Medium));
+        assert!(found.summary.contains(STRANGER), "{}", found.summary);
+    }
+
+    #[test]
+    fn an_unknown_image_is_one_step_up_and_says_so() {
+        let given = Given::none().no_image(AMI, Fact::Absent);
+        let found = matched(judged(&given, attempt("InvalidAMIID.NotFound")));
+        assert_eq!(found.severity, Some(Severity::Medium));
+        assert_eq!(found.not_inspected[0].code, "image-not-found");
+        let nameless =
+            Launch { image: ImageRef::Other("ami-XYZ".to_owned()), ..attempt("InvalidAMIID.Malformed") };
+        let found = matched(judged(&Given::none(), nameless));
+        assert_eq!(found.severity, Some(Severity::Medium));
+        assert_eq!(
+            found.subject,
+            Subject::MachineImage { image: "ami-XYZ".to_owned(), principal: ROLE.to_owned() }
+        );
+    }
+
+    #[test]
+    fn only_the_image_is_asked_for() {
+        let keys = needed(judged(&Given::none(), attempt("UnauthorizedOperation")));
+        assert_eq!(keys, [FactKey::Image { scope: scope(REGION), image: AMI.to_owned() }]);
+    }
+
+    #[test]
+    fn an_attempt_that_does_not_say_why_it_failed_cannot_be_told() {
+        assert_eq!(cannot_tell(judged(&Given::none(), attempt(""))).code, "error-not-named");
+    }
+
+    #[test]
+    fn a_long_error_message_is_cut() {
+        let mut event = launched(attempt("UnauthorizedOperation"));
+        if let Some(api) = &mut event.api {
+            api.error_message = Some("é".repeat(5000));
+        }
+        let given = Given::none().image(image(AMI, AMAZON));
+        let found = matched(given.judge(&DETECTION, &event, &Policy::default()));
+        assert_eq!(found.evidence["error_message"].as_str().map(|text| text.chars().count()), Some(300));
+    }
+}

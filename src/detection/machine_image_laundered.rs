@@ -1,0 +1,231 @@
+//! An own image that is somebody else's underneath: copied, built or registered from an image or a
+//! snapshot whose owner is neither approved nor a listed ancestor.
+
+use serde_json::{Value, json};
+
+use super::catalog;
+use super::launch::{self, Image};
+use super::origin::{Foreign, Origins, Trail};
+use super::steps;
+use super::{Context, Detection, Match, NextStep, Reason, Subject, Verdict, evidence, shape};
+use crate::activity::{Action, Activity, Derivation, DerivationKind, Launch, LaunchOutcome, Origin};
+use crate::lookup::FactKey;
+use crate::severity::Severity;
+
+pub static DETECTION: Detection = Detection {
+    id: "machine-image-laundered",
+    title: "Own image made from one that is not approved",
+    severity: Severity::High,
+    score: 60,
+    source: "DET0248 AN0692; public threat reports: copy, then launch",
+    approval: false,
+    judge,
+};
+
+fn judge(activity: &Activity, context: &Context<'_>) -> Verdict {
+    match &activity.action {
+        Action::ImageDerived(derivation) => derived(activity, derivation, context),
+        Action::ImageLaunched(launch) => launched(activity, launch, context),
+        _ => Verdict::NotApplicable("neither a launch nor a new image".to_owned()),
+    }
+}
+
+/// A copy, an image of an instance, an image from snapshots: judged by what it is made from.
+fn derived(activity: &Activity, derivation: &Derivation, context: &Context<'_>) -> Verdict {
+    if let Some(code) = activity.api.as_ref().and_then(|api| api.error_code.as_deref()) {
+        return Verdict::NotApplicable(format!("no image was made: {code}"));
+    }
+    if let Some(image) = derivation.image.as_deref().filter(|image| catalog::listed(context.policy, image)) {
+        return Verdict::Pass(format!("the id {image} is listed in the policy"));
+    }
+    if derivation.origins.is_empty() {
+        return Verdict::CannotTell(Reason::new(
+            "image-origin-not-named",
+            "The event does not name what the new image was made from.",
+        ));
+    }
+    let origins = Origins::new(activity, context);
+    let trail = derivation.origins.iter().fold(Trail::default(), |trail, origin| {
+        trail.and(match origin {
+            Origin::Image { id, region } if region.is_empty() => origins.image(&activity.region, id),
+            Origin::Image { id, region } => origins.image(region, id),
+            Origin::Instance(instance) => origins.instance(instance),
+            Origin::Snapshot(snapshot) => origins.snapshot(&activity.region, snapshot),
+            Origin::Disk(_) => Trail::doubt(Reason::new(
+                "image-from-disk-file",
+                "The image was imported from a disk file: nothing tells whose it is.",
+            )),
+        })
+    });
+    let how = match derivation.kind {
+        DerivationKind::Copied => "copied",
+        DerivationKind::Created => "created from an instance",
+        DerivationKind::Registered => "registered",
+        DerivationKind::Imported => "imported",
+    };
+    let image = derivation.image.as_deref().or(derivation.name.as_deref()).unwrap_or("unknown");
+    verdict(activity, trail, |foreign| {
+        let mut seen = evidence([
+            ("image", json!(derivation.image)),
+            ("image_name", json!(derivation.name)),
+            ("made_by", json!(activity.api.as_ref().map(|api| &api.operation))),
+        ]);
+        seen.extend(foreign_evidence(foreign));
+        let summary = format!("Image {image} was {how}, and behind it stands {}.", foreign.label());
+        (image.to_owned(), summary, seen)
+    })
+}
+
+/// A launch of an own image: judged by what the image came from.
+fn launched(activity: &Activity, launch: &Launch, context: &Context<'_>) -> Verdict {
+    if launch.outcome != LaunchOutcome::Succeeded {
+        return Verdict::NotApplicable("nothing was launched".to_owned());
+    }
+    if let Some(why) = launch::outside_scope(launch, context) {
+        return Verdict::NotApplicable(why);
+    }
+    if launch.image.id().is_some_and(|id| catalog::listed(context.policy, id)) {
+        return Verdict::Pass("the image's id is listed in the policy".to_owned());
+    }
+    let known = match launch::image(activity, launch, context) {
+        Image::Known(known) => known,
+        Image::Unknown { reason, .. } => return Verdict::CannotTell(reason),
+        Image::Need(keys) => return Verdict::Need(in_time(launch, keys)),
+    };
+    if catalog::listed(context.policy, &known.fact.image_id) {
+        return Verdict::Pass("the image's id is listed in the policy".to_owned());
+    }
+    match known.fact.owner_id.as_deref() {
+        Some(owner) if catalog::place(activity).is("self", owner) => {}
+        Some(_) => {
+            return Verdict::NotApplicable(
+                "not an own image; machine-image-not-approved judges it".to_owned(),
+            );
+        }
+        None => {
+            return Verdict::CannotTell(Reason::new(
+                "image-owner-unknown",
+                "The look-up answered without the image's owner.",
+            ));
+        }
+    }
+    let trail = Origins::new(activity, context).behind(&activity.region, known);
+    let image = launch::label(launch, Some(known.fact));
+    verdict(activity, trail, |foreign| {
+        let mut seen = launch::evidence(launch, Some(known.fact));
+        seen.extend(foreign_evidence(foreign));
+        let started = steps::counted(u64::from(launch.count.max(1)), "instance was", "instances were");
+        let summary = format!(
+            "{started} launched from the own image {image}, and behind it stands {}.",
+            foreign.label()
+        );
+        (image.clone(), summary, seen)
+    })
+}
+
+/// Rounds of look-ups are few, and an ancestor is three steps away. Where finding the image takes a
+/// round more than usual, its ancestry is asked for along with it.
+fn in_time(launch: &Launch, mut keys: Vec<FactKey>) -> Vec<FactKey> {
+    let ancestry: Vec<FactKey> = keys
+        .iter()
+        .filter_map(|key| match (key, launch.image.id()) {
+            (FactKey::Image { scope, image }, None) => Some((scope, image.as_str())),
+            (FactKey::InstanceImage { scope, .. }, Some(image)) => Some((scope, image)),
+            _ => None,
+        })
+        .map(|(scope, image)| FactKey::Ancestry { scope: scope.clone(), image: image.to_owned() })
+        .take(1)
+        .collect();
+    keys.extend(ancestry);
+    keys
+}
+
+fn verdict(
+    activity: &Activity,
+    trail: Trail,
+    tell: impl FnOnce(&Foreign) -> (String, String, serde_json::Map<String, Value>),
+) -> Verdict {
+    // What is found is certain, whatever else is still open.
+    if let Some(foreign) = &trail.foreign {
+        let (image, summary, evidence) = tell(foreign);
+        let next_steps = next_steps(activity, &image, foreign);
+        let subject = Subject::MachineImage { image, principal: activity.principal().to_owned() };
+        let not_inspected = trail.doubts;
+        return Verdict::Match(Box::new(Match {
+            subject,
+            severity: None,
+            summary,
+            evidence,
+            next_steps,
+            not_inspected,
+        }));
+    }
+    if !trail.needs.is_empty() {
+        return Verdict::Need(trail.needs);
+    }
+    match trail.doubts.into_iter().next() {
+        Some(reason) => Verdict::CannotTell(reason),
+        None => Verdict::Pass(
+            trail.fine.unwrap_or_else(|| "everything behind it is the account's own".to_owned()),
+        ),
+    }
+}
+
+fn foreign_evidence(foreign: &Foreign) -> serde_json::Map<String, Value> {
+    evidence([
+        ("source_image", json!(foreign.image)),
+        ("source_snapshot", json!(foreign.snapshot)),
+        ("source_name", json!(foreign.name)),
+        ("source_region", json!(foreign.region)),
+        ("source_owner", json!(foreign.owner)),
+        ("source_owner_alias", json!(foreign.alias)),
+        ("source_public", json!(foreign.public)),
+        ("source_generations", json!(foreign.generations)),
+    ])
+}
+
+fn next_steps(activity: &Activity, image: &str, foreign: &Foreign) -> Vec<NextStep> {
+    let ancestry = shape::image(image)
+        .and_then(|image| steps::aws(activity, "ec2 get-image-ancestry", &format!("--image-id {image}")));
+    let used = shape::image(image).and_then(|image| {
+        let filter =
+            format!("--filters Name=image-id,Values={image} --query 'Reservations[].Instances[].InstanceId'");
+        steps::aws(activity, "ec2 describe-instances", &filter)
+    });
+    let disable = shape::image(image)
+        .and_then(|image| steps::aws(activity, "ec2 disable-image", &format!("--image-id {image}")));
+    let source = shape::region(&foreign.region).and_then(|region| {
+        let image = foreign.image.as_deref().and_then(shape::image);
+        let snapshot = foreign.snapshot.as_deref().and_then(shape::snapshot);
+        match (image, snapshot) {
+            (Some(image), _) => Some(format!(
+                "aws ec2 describe-images --region {region} --include-deprecated --image-ids {image}"
+            )),
+            (None, Some(snapshot)) => {
+                Some(format!("aws ec2 describe-snapshots --region {region} --snapshot-ids {snapshot}"))
+            }
+            (None, None) => None,
+        }
+    });
+    let accept = match shape::account(&foreign.owner) {
+        Some(owner) => format!("`images: {{ancestors: [vendors, \"{owner}\"]}}`"),
+        None => "`images.ancestors`".to_owned(),
+    };
+    vec![
+        NextStep::new("Look at what it was made from, and whose that is.", source),
+        NextStep::new("See all that stands behind the image.", ancestry),
+        NextStep::new("Find what runs from it.", used),
+        NextStep::new(
+            "If nobody can explain it, disable the image, so that nothing more starts from it.",
+            disable,
+        ),
+        steps::trace_actor(activity),
+        NextStep::new(
+            format!("If its maker may stand behind own images, list it in the policy: {accept}."),
+            None,
+        ),
+    ]
+}
+
+#[cfg(test)]
+mod tests;
