@@ -91,14 +91,27 @@ pub(super) fn list(value: &Value) -> Vec<&Value> {
     let elements = match content(value) {
         Value::Null => return Vec::new(),
         Value::Object(object) if object.is_empty() => return Vec::new(),
-        inner @ Value::Object(_) => any(inner, &["items", "item", "member", "entry"]).unwrap_or(inner),
+        inner @ Value::Object(object) => match object.iter().find(|(key, _)| is_list_key(key)) {
+            Some((_, elements)) => content(elements),
+            None => inner,
+        },
         inner => inner,
     };
     match elements {
         Value::Array(elements) => elements.iter().map(content).filter(|element| !element.is_null()).collect(),
         Value::Object(object) if object.is_empty() => Vec::new(),
+        Value::Null => Vec::new(),
         one => vec![one],
     }
+}
+
+fn is_list_key(key: &str) -> bool {
+    ["items", "item", "member", "entry"].iter().any(|name| key.eq_ignore_ascii_case(name))
+}
+
+/// The elements of a list that are objects, under a key.
+pub(super) fn objects<'a>(value: &'a Value, key: &str) -> Vec<&'a Value> {
+    list_of(value, key).into_iter().filter(|element| element.is_object()).collect()
 }
 
 /// The elements of the list under a key; empty where it is absent.
@@ -198,8 +211,8 @@ mod tests {
         ] {
             assert_eq!(list(&form).into_iter().cloned().collect::<Vec<_>>(), expected, "{form}");
         }
-        for empty in [json!({}), json!(null), json!([]), json!({"items": []}), json!({"items": {}})] {
-            assert!(list(&empty).is_empty(), "{empty}");
+        for empty in ["{}", "null", "[]", r#"{"items": []}"#, r#"{"items": {}}"#, r#"{"items": null}"#] {
+            assert!(list(&serde_json::from_str(empty).unwrap()).is_empty(), "{empty}");
         }
     }
 

@@ -5,7 +5,7 @@ use chrono::{DateTime, NaiveDateTime, Utc};
 use serde_json::Value;
 
 use super::envelope::{Envelope, Own};
-use super::fields::{Arn, account, any, at, list_of, str, text, texts};
+use super::fields::{Arn, account, any, at, objects, str, text, texts};
 use super::{Reading, ecr_events, findings};
 use crate::activity::{Action, Activity, Scan, ScanSource, ScanStatus};
 
@@ -21,7 +21,10 @@ pub(super) fn scan(detail: &Value, envelope: &Envelope<'_>) -> Reading {
 
 /// `Inspector2 Finding`: one finding, opened, changed, closed or suppressed.
 pub(super) fn finding(detail: &Value, envelope: &Envelope<'_>) -> Reading {
-    let resources = list_of(detail, "resources");
+    let resources = objects(detail, "resources");
+    if !resources.iter().any(|it| any(it, &["type", "id", "details"]).is_some()) {
+        return Reading::unreadable(&envelope.place, "Inspector2 Finding that names no resource");
+    }
     let images = resources.into_iter().filter_map(|resource| image(detail, resource, envelope));
     Reading::of(images.map(|scan| activity(detail, envelope, scan)).collect())
 }

@@ -1,12 +1,16 @@
 //! Every sample event, and every sample event with a field taken away.
 
+use std::io::Write;
 use std::path::PathBuf;
+use std::sync::LazyLock;
 
 use chrono::{DateTime, Utc};
-use serde_json::Value;
+use flate2::{Compression, write::GzEncoder};
+use proptest::prelude::*;
+use serde_json::{Value, json};
 
 use super::*;
-use crate::activity::{Action, ImageRef, LaunchOutcome};
+use crate::activity::{Action, GuardRailChange, ImageRef, LaunchOutcome, Scan, ScanStatus};
 
 pub(super) fn surroundings() -> Surroundings {
     let received: DateTime<Utc> = "2026-03-10T12:00:00Z".parse().unwrap();
@@ -30,7 +34,8 @@ pub(super) fn samples() -> Vec<(String, Value)> {
 }
 
 pub(super) fn sample(name: &str) -> Value {
-    samples().into_iter().find(|(file, _)| *file == format!("{name}.json")).unwrap().1
+    let file = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("events").join(format!("{name}.json"));
+    serde_json::from_slice(&std::fs::read(file).unwrap()).unwrap()
 }
 
 #[test]
@@ -57,4 +62,310 @@ fn a_launch_is_one_activity_with_all_its_instances() {
     assert!(matches!(&launch.image, ImageRef::Id(id) if id.starts_with("ami-")));
     assert_eq!((launch.count, launch.instances.len()), (2, 2));
     assert!(launch.user_data);
+}
+
+/// Every place in a document, outermost first.
+fn pointers(value: &Value) -> Vec<String> {
+    let mut found = Vec::new();
+    let mut open = vec![(String::new(), value)];
+    while let Some((place, value)) = open.pop() {
+        let children: Vec<(String, &Value)> = match value {
+            Value::Object(fields) => {
+                fields.iter().map(|(key, child)| (key.replace('~', "~0").replace('/', "~1"), child)).collect()
+            }
+            Value::Array(elements) => {
+                elements.iter().enumerate().map(|(index, child)| (index.to_string(), child)).collect()
+            }
+            _ => Vec::new(),
+        };
+        for (step, child) in children {
+            let inner = format!("{place}/{step}");
+            found.push(inner.clone());
+            open.push((inner, child));
+        }
+    }
+    found
+}
+
+fn without(value: &Value, pointer: &str) -> Value {
+    let mut value = value.clone();
+    let (parent, step) = pointer.rsplit_once('/').unwrap();
+    match value.pointer_mut(parent).unwrap() {
+        Value::Object(fields) => {
+            fields.remove(&step.replace("~1", "/").replace("~0", "~")).unwrap();
+        }
+        Value::Array(elements) => {
+            elements.remove(step.parse().unwrap());
+        }
+        _ => unreachable!(),
+    }
+    value
+}
+
+#[test]
+fn a_sample_event_that_lost_any_field_still_has_a_clear_outcome() {
+    for (name, event) in samples() {
+        let whole = read(&event, &surroundings()).activities.len();
+        for pointer in pointers(&event) {
+            let reading = read(&without(&event, &pointer), &surroundings());
+            let outcomes = reading.activities.len() + reading.ignored + reading.unreadable.len();
+            assert!(outcomes >= 1, "{name} without {pointer}: nothing at all");
+            // A list with an element less has less to tell; anything else must not vanish in silence.
+            let element = pointer.rsplit('/').next().is_some_and(|step| step.parse::<usize>().is_ok());
+            assert!(
+                element || reading.activities.len() >= whole || !reading.unreadable.is_empty(),
+                "{name} without {pointer}: passes for something to ignore"
+            );
+        }
+    }
+}
+
+#[test]
+fn a_field_of_the_wrong_type_costs_no_event() {
+    let others = [json!(null), json!(-7), json!("\u{0}\u{202e}"), json!({})];
+    // What decides of what kind the record is: with another word there it is another kind of record.
+    let kind = ["detail-type", "eventName", "eventSource"];
+    for (name, mut event) in samples() {
+        let whole = read(&event, &surroundings()).activities.len();
+        for pointer in pointers(&event) {
+            let step = pointer.rsplit('/').next().unwrap_or_default();
+            for other in &others {
+                if other.is_string() && kind.contains(&step) || step.parse::<usize>().is_ok() {
+                    continue;
+                }
+                let before = std::mem::replace(event.pointer_mut(&pointer).unwrap(), other.clone());
+                let reading = read(&event, &surroundings());
+                *event.pointer_mut(&pointer).unwrap() = before;
+                assert!(
+                    reading.activities.len() >= whole || !reading.unreadable.is_empty(),
+                    "{name} with {other} as {pointer}"
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn a_time_that_cannot_be_is_told_as_arrival() {
+    let received = surroundings().received;
+    let at = |time: &str, envelope: &str| {
+        let mut event = sample("put-image-at-night");
+        event["detail"]["eventTime"] = json!(time);
+        event["time"] = json!(envelope);
+        let activity = read(&event, &surroundings()).activities.remove(0);
+        (activity.time, activity.time_is_arrival)
+    };
+    for absurd in [
+        "",
+        "yesterday",
+        "-0001-01-01T00:00:00Z",
+        "1970-01-01T00:00:00Z",
+        "9999-12-31T23:59:59Z",
+        "2026-02-30T10:00:00Z",
+        "99999999999999999999",
+    ] {
+        assert_eq!(at(absurd, ""), (received, true), "{absurd}");
+    }
+    let soon: DateTime<Utc> = "2026-03-11T12:00:00Z".parse().unwrap();
+    assert_eq!(at("2026-03-11T12:00:00Z", ""), (soon, false), "clocks differ by a little");
+    let told: DateTime<Utc> = "2026-03-03T23:52:40Z".parse().unwrap();
+    assert_eq!(at("", "2026-03-03T23:52:40Z"), (told, false), "the envelope's stands in");
+    assert_eq!(at("2026-03-04T00:52:40+01:00", ""), (told, false));
+}
+
+#[test]
+fn the_same_event_has_the_same_id_however_often_it_comes() {
+    let id = |change: fn(&mut Value)| {
+        let mut event = sample("put-image-at-night");
+        change(&mut event);
+        read(&event, &surroundings()).activities.remove(0).id
+    };
+    let whole = id(|_| {});
+    assert_eq!(whole, id(|event| event["id"] = json!("forwarded anew")));
+    let bare = |event: &mut Value| {
+        event["id"].take();
+        event["detail"]["eventID"].take();
+    };
+    assert_eq!(id(bare), id(bare));
+    assert!(id(bare).starts_with("content-"));
+}
+
+#[test]
+fn surroundings_stand_in_for_account_and_region() {
+    let mut record = sample("cloudtrail-record");
+    for field in ["recipientAccountId", "awsRegion", "userIdentity"] {
+        record[field].take();
+    }
+    let mut around = surroundings();
+    around.account = Some("444455556666".to_owned());
+    around.region = Some("eu-west-3".to_owned());
+    let activity = read(&record, &around).activities.remove(0);
+    assert_eq!((activity.account.as_str(), activity.region.as_str()), ("444455556666", "eu-west-3"));
+    assert_eq!(activity.actor, None);
+}
+
+fn scan(name: &str) -> Scan {
+    let activity = read(&sample(name), &surroundings()).activities.remove(0);
+    match activity.action {
+        Action::ImageScanned(scan) => scan,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn scans_of_ecr_and_inspector_name_the_repository_alike() {
+    let basic = scan("ecr-image-scan-critical");
+    assert_eq!((basic.repository.as_str(), basic.counts["CRITICAL"]), ("shop/checkout", 2));
+    let enhanced = scan("inspector2-scan-critical");
+    assert_eq!((enhanced.repository.as_str(), enhanced.registry.as_str()), ("shop/search", "111122223333"));
+    assert!(!enhanced.counts.contains_key("TOTAL"));
+    let finding = scan("inspector2-finding-high");
+    assert_eq!((finding.repository.as_str(), finding.counts["HIGH"]), ("shop/search", 1));
+    assert_eq!(finding.findings[0].fixed_in.as_deref(), Some("0:3.5.4-1~deb13u2"));
+}
+
+#[test]
+fn failed_scans_and_closed_findings_are_no_findings() {
+    assert_eq!(scan("ecr-image-scan-clean").status, ScanStatus::Complete);
+    assert_eq!(scan("ecr-image-scan-failed").status, ScanStatus::Failed("FAILED".to_owned()));
+    assert_eq!(scan("inspector2-finding-closed").status, ScanStatus::Closed("CLOSED".to_owned()));
+    assert_eq!(scan("inspector2-finding-suppressed").status, ScanStatus::Closed("SUPPRESSED".to_owned()));
+}
+
+#[test]
+fn a_finding_that_changed_is_another_event() {
+    let id = |name: &str| read(&sample(name), &surroundings()).activities.remove(0).id;
+    let open = id("inspector2-finding-high");
+    assert!(open.contains(":finding/") && open.contains("|ACTIVE|"), "{open}");
+    let mut again = sample("inspector2-finding-high");
+    again["detail"]["updatedAt"] = json!("Wed Mar 04 14:31:07.220 UTC 2026");
+    assert_ne!(read(&again, &surroundings()).activities.remove(0).id, open);
+}
+
+#[test]
+fn one_change_of_a_registrys_scanning_is_one_activity() {
+    let reading = read(&sample("ecr-scan-resource-change-manual"), &surroundings());
+    let [activity] = reading.activities.as_slice() else { panic!("{reading:?}") };
+    let Action::GuardRailChanged(rail) = &activity.action else { panic!("{activity:?}") };
+    let rules = vec![("MANUAL".to_owned(), vec!["shop/checkout".to_owned(), "shop/catalog".to_owned()])];
+    let scan_type = Some("ENHANCED".to_owned());
+    assert_eq!(rail.change, GuardRailChange::RegistryScanning { scan_type, rules });
+}
+
+#[test]
+fn events_about_other_things_are_ignored() {
+    for name in [
+        "ecr-image-action-push",
+        "ecr-image-action-delete",
+        "inspector2-finding-ec2-instance",
+        "inspector2-scan-ec2-instance",
+    ] {
+        let reading = read(&sample(name), &surroundings());
+        assert_eq!((reading.activities.len(), reading.ignored), (0, 1), "{name}");
+    }
+    let other = json!({"detail-type": "EC2 Instance State-change Notification", "source": "aws.ec2", "detail": {"state": "running"}});
+    assert_eq!(read(&other, &surroundings()).ignored, 1);
+}
+
+#[test]
+fn an_event_of_a_megabyte_with_hostile_names_is_read() {
+    let mut event = sample("put-image-at-night");
+    let name = "\u{0}\u{202e}\u{1b}[31m".repeat(100_000);
+    event["detail"]["requestParameters"]["repositoryName"] = json!(name);
+    let reading = read_bytes(event.to_string().as_bytes(), &surroundings());
+    let Action::ImagePushed(push) = &reading.activities[0].action else { panic!() };
+    assert_eq!(push.repository, name);
+}
+
+/// Real CloudTrail files, where somebody has some: `IMAGEWARDEN_CLOUDTRAIL_SAMPLES` names their folder.
+#[test]
+fn real_log_files_are_read_without_complaint() {
+    let Some(folder) = std::env::var_os("IMAGEWARDEN_CLOUDTRAIL_SAMPLES") else { return };
+    let mut files = 0;
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.extension().is_some_and(|extension| extension == "gz") {
+            let reading = read_bytes(&std::fs::read(&path).unwrap(), &surroundings());
+            assert_eq!(reading.unreadable, [], "{}", path.display());
+            assert!(
+                reading.activities.iter().all(|activity| !activity.time_is_arrival),
+                "{}",
+                path.display()
+            );
+            assert!(reading.activities.iter().all(|activity| activity.actor.is_some()), "{}", path.display());
+            files += 1;
+        }
+    }
+    assert!(files > 0, "no .gz file in the folder");
+}
+
+/// One change to an event's text.
+#[derive(Debug, Clone)]
+enum Damage {
+    Cut(prop::sample::Index),
+    Overwrite(prop::sample::Index, u8),
+    Insert(prop::sample::Index, Vec<u8>),
+    Double(prop::sample::Index, prop::sample::Index),
+}
+
+fn damage() -> impl Strategy<Value = Damage> {
+    let at = any::<prop::sample::Index>;
+    let tokens: Vec<Vec<u8>> =
+        ["{", "}", "[", "]", "\"", ",", ":", "null", "1e999", "\\ud800", "\0", "\n", "{\"Records\":["]
+            .iter()
+            .map(|token| token.as_bytes().to_vec())
+            .collect();
+    prop_oneof![
+        at().prop_map(Damage::Cut),
+        (at(), any::<u8>()).prop_map(|(place, byte)| Damage::Overwrite(place, byte)),
+        (at(), prop::sample::select(tokens)).prop_map(|(place, token)| Damage::Insert(place, token)),
+        (at(), at()).prop_map(|(from, to)| Damage::Double(from, to)),
+    ]
+}
+
+fn damaged(mut bytes: Vec<u8>, damages: &[Damage]) -> Vec<u8> {
+    for damage in damages {
+        if bytes.is_empty() {
+            break;
+        }
+        match damage {
+            Damage::Cut(place) => bytes.truncate(place.index(bytes.len())),
+            Damage::Overwrite(place, byte) => {
+                let place = place.index(bytes.len());
+                bytes[place] = *byte;
+            }
+            Damage::Insert(place, token) => {
+                let place = place.index(bytes.len());
+                bytes.splice(place..place, token.iter().copied());
+            }
+            Damage::Double(one, other) => {
+                let (one, other) = (one.index(bytes.len()), other.index(bytes.len()));
+                let piece = bytes[one.min(other)..one.max(other)].to_vec();
+                bytes.extend(piece);
+            }
+        }
+    }
+    bytes
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 256, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn damaged_events_never_panic_and_never_vanish(
+        which in any::<prop::sample::Index>(),
+        zipped in any::<bool>(),
+        damages in prop::collection::vec(damage(), 1..6),
+    ) {
+        static SAMPLES: LazyLock<Vec<Vec<u8>>> =
+            LazyLock::new(|| samples().into_iter().map(|(_, event)| event.to_string().into_bytes()).collect());
+        let mut bytes = SAMPLES[which.index(SAMPLES.len())].clone();
+        if zipped {
+            let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
+            encoder.write_all(&bytes).unwrap();
+            bytes = encoder.finish().unwrap();
+        }
+        let reading = read_bytes(&damaged(bytes, &damages), &surroundings());
+        prop_assert!(reading.activities.len() + reading.ignored + reading.unreadable.len() >= 1);
+    }
 }

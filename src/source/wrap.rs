@@ -146,3 +146,102 @@ fn kind(value: &Value) -> &'static str {
         Value::Object(_) => "an object",
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::source::tests::{sample, surroundings};
+
+    fn told(value: &Value) -> Vec<(String, String)> {
+        let reading = super::super::read(value, &surroundings());
+        reading.unreadable.into_iter().map(|it| (it.place, it.reason)).collect()
+    }
+
+    #[test]
+    fn the_same_event_is_the_same_activity_however_it_is_wrapped() {
+        let event = sample("put-image-at-night");
+        let activities = |value: &Value| super::super::read(value, &surroundings()).activities;
+        let expected = activities(&event);
+        assert_eq!(expected.len(), 1);
+        let text = event.to_string();
+        let notification = json!({"Type": "Notification", "TopicArn": "arn", "Message": text});
+        let queued =
+            |body: String| json!({"Records": [{"messageId": "1", "body": body, "eventSource": "aws:sqs"}]});
+        let failed = |payload: Value| json!({"requestContext": {}, "requestPayload": payload});
+        for wrapped in [
+            json!([event]),
+            queued(text.clone()),
+            queued(notification.to_string()),
+            json!({"Records": [{"EventSource": "aws:sns", "Sns": notification}]}),
+            failed(event.clone()),
+            failed(json!(text)),
+            failed(queued(failed(event.clone()).to_string())),
+            json!({"Messages": [{"MessageId": "1", "ReceiptHandle": "x", "Body": text}]}),
+        ] {
+            assert_eq!(activities(&wrapped), expected, "{wrapped}");
+        }
+    }
+
+    #[test]
+    fn each_queue_message_is_read_on_its_own() {
+        let event = sample("put-image-at-night").to_string();
+        let payload = json!({"Records": [
+            {"messageId": "good", "body": event, "eventSource": "aws:sqs"},
+            {"messageId": "bad", "body": "{", "eventSource": "aws:sqs"},
+            {"messageId": "empty", "eventSource": "aws:sqs"},
+        ]});
+        let messages = read_sqs(&payload, &surroundings()).unwrap();
+        let outcomes: Vec<_> = messages
+            .iter()
+            .map(|(id, reading)| (id.as_str(), reading.activities.len(), reading.unreadable.len()))
+            .collect();
+        assert_eq!(outcomes, [("good", 1, 0), ("bad", 0, 1), ("empty", 0, 1)]);
+        assert!(messages[1].1.unreadable[0].place.starts_with("Records[1].body"));
+        assert!(read_sqs(&sample("cloudtrail-log-file"), &surroundings()).is_none());
+        assert!(read_sqs(&sample("put-image-at-night"), &surroundings()).is_none());
+    }
+
+    #[test]
+    fn one_bad_record_costs_no_other() {
+        let mut file = sample("cloudtrail-log-file");
+        file["Records"][1] = json!("garbage");
+        let reading = super::super::read(&file, &surroundings());
+        assert_eq!((reading.activities.len(), reading.ignored), (2, 2));
+        assert_eq!(reading.unreadable[0].place, "Records[1]");
+    }
+
+    #[test]
+    fn wrappings_end_somewhere() {
+        let mut value = sample("put-image-at-night");
+        for _ in 0..100 {
+            value = json!({ "requestPayload": value });
+        }
+        assert!(told(&value)[0].1.starts_with("wrapped more than"));
+    }
+
+    #[test]
+    fn what_is_not_known_is_told_with_its_place() {
+        for (value, place, reason) in [
+            (json!({}), "", "an empty object"),
+            (json!("text"), "", "JSON, but a string, no event"),
+            (json!([1]), "[0]", "JSON, but a number, no event"),
+            (json!({"Records": 7}), "", "Records is no list"),
+            (json!({"Records": [{"s3": {"object": {}}}]}), "Records[0]", "an S3 notification"),
+            (
+                json!({"requestContext": {}, "responsePayload": {}}),
+                "",
+                "a failure record without requestPayload",
+            ),
+            (json!({"requestPayload": "x"}), "requestPayload", "not JSON"),
+            (json!({"detail-type": "ECR Image Scan"}), "", "EventBridge event without detail"),
+            (json!({"detail": {"a": 1}, "source": "aws.ecr"}), "", "EventBridge event without detail-type"),
+            (json!({"detail": 7, "detail-type": "x"}), "detail", "EventBridge detail is no object"),
+        ] {
+            let told = told(&value);
+            assert_eq!((told.len(), told[0].0.as_str()), (1, place), "{value}");
+            assert!(told[0].1.starts_with(reason), "{value}: {told:?}");
+        }
+    }
+}

@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use super::{Record, guard, image};
 use crate::activity::{Action, Activity, ImageRef, Instance, Launch, LaunchOutcome, TemplateRef};
-use crate::source::fields::{any, count, find, get, list, list_of, text, text_at};
+use crate::source::fields::{any, count, find, get, list, list_of, objects, text, text_at};
 
 pub(super) fn read(record: &Record<'_>) -> Vec<Activity> {
     match record.operation {
@@ -28,7 +28,7 @@ fn launches(record: &Record<'_>) -> Vec<Launch> {
         None => LaunchOutcome::Succeeded,
     };
     let requests = requests(record);
-    let answers = record.response.map(|response| list_of(response, "instancesSet")).unwrap_or_default();
+    let answers = record.response.map(|response| objects(response, "instancesSet")).unwrap_or_default();
     if outcome != LaunchOutcome::Succeeded || answers.is_empty() {
         let omitted = outcome == LaunchOutcome::Succeeded;
         let common = common(record, outcome, omitted);
@@ -121,7 +121,7 @@ fn requests(record: &Record<'_>) -> Vec<(ImageRef, u32)> {
     let template = template(request);
     let fallback = || template.clone().map_or(ImageRef::Unknown, ImageRef::Template);
     let mut found: Vec<(ImageRef, u32)> = Vec::new();
-    for item in list_of(request, "instancesSet") {
+    for item in objects(request, "instancesSet") {
         let image = text(item, "imageId").map_or_else(fallback, |id| image_ref(&id));
         let number = how_many(item).or_else(|| how_many(request)).unwrap_or(1);
         match found.iter_mut().find(|(known, _)| *known == image) {
@@ -167,7 +167,7 @@ fn requested_tags(request: &Value) -> Vec<(String, String)> {
         .unwrap_or_default()
         .into_iter()
         .filter(|it| text(it, "resourceType").is_none_or(|kind| kind == "instance"))
-        .flat_map(|it| tags(any(it, &["tags", "tag", "tagSet"]).map(list).unwrap_or_default()))
+        .flat_map(|it| tags(any(it, &["tags", "Tag", "tagSet"]).map(list).unwrap_or_default()))
         .collect()
 }
 

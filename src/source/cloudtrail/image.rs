@@ -68,16 +68,18 @@ pub(super) fn shared(record: &Record<'_>) -> Vec<Activity> {
     if record.error.is_some() || record.dry_run() {
         return Vec::new();
     }
-    let Some(request) = record.request else {
-        // Something about an image was changed, and the record does not say what.
-        return vec![record.by_caller(Action::ImageShared(Share::default()))];
-    };
+    let nothing = Value::Null;
+    let request = record.request.unwrap_or(&nothing);
     let permission = get(request, "launchPermission");
     let attribute = any(request, &["attributeType", "attribute"]).and_then(Value::as_str);
-    let about_permission = attribute.is_some_and(|name| name.eq_ignore_ascii_case("launchPermission"));
-    if permission.is_none() && !about_permission {
+    let another = match attribute {
+        Some(name) => !name.eq_ignore_ascii_case("launchPermission"),
+        None => any(request, &["description", "imdsSupport", "productCodes", "productCodeSet"]).is_some(),
+    };
+    if permission.is_none() && another {
         return Vec::new();
     }
+    // What does not say which attribute was changed may have been this one.
     let mut share = Share { image: text(request, "imageId").unwrap_or_default(), ..Share::default() };
     if let Some(permission) = permission {
         share.added = list_of(permission, "add").into_iter().filter_map(grantee).collect();

@@ -143,3 +143,6 @@ fn error(record: &Value) -> Option<String> {
     let bare = code.strip_prefix("Client.").or_else(|| code.strip_prefix("Server.")).unwrap_or(&code);
     Some(bare.to_owned())
 }
+
+#[cfg(test)]
+mod tests;
