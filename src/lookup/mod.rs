@@ -8,11 +8,13 @@
 pub mod aws;
 pub mod fact;
 pub mod recorded;
+pub mod scan_json;
 
 pub use fact::{
     AllowedImages, Ancestor, FactValue, ImageCriterion, ImageFact, InstanceFact, ScanReport, SnapshotFact,
     TemplateFact,
 };
+pub use recorded::{Recorded, RecordedError};
 
 use std::collections::HashMap;
 use std::future::Future;

@@ -228,14 +228,14 @@ fn suppress(suppression: &Suppression, index: usize, known: &[&str], found: &mut
         }
         wrong(format!("`{pattern}` is no account id"), "an account id is 12 digits; write it in quotes")
     };
-    let tests: [(&str, &Option<String>, &dyn Fn(&str) -> Test); 4] = [
-        ("repository", &suppression.repository, &repository),
-        ("image", &suppression.image, &filled),
-        ("principal", &suppression.principal, &principal),
-        ("account", &suppression.account, &account),
+    let tests = [
+        ("repository", suppression.repository.as_deref().map(repository)),
+        ("image", suppression.image.as_deref().map(filled)),
+        ("principal", suppression.principal.as_deref().map(principal)),
+        ("account", suppression.account.as_deref().map(account)),
     ];
-    for (key, pattern, test) in tests {
-        if let Some(Err((message, help))) = pattern.as_deref().map(test) {
+    for (key, outcome) in tests {
+        if let Some(Err((message, help))) = outcome {
             found.add(at(key), message, help);
         }
     }

@@ -39,32 +39,24 @@ pub fn like(pattern: &str, text: &str) -> bool {
 #[serde(default, deny_unknown_fields)]
 pub struct Policy {
     #[serde(deserialize_with = "section")]
-    #[schemars(with = "Option<Images>")]
     pub images: Images,
     #[serde(deserialize_with = "section")]
-    #[schemars(with = "Option<UserData>")]
     pub user_data: UserData,
     /// How long after its start an instance counts as on its first boot (MITRE: FirstBootWindow).
     pub first_boot_window: Span,
     #[serde(deserialize_with = "section")]
-    #[schemars(with = "Option<Uploads>")]
     pub uploads: Uploads,
     #[serde(deserialize_with = "section")]
-    #[schemars(with = "Option<Containers>")]
     pub containers: Containers,
     /// Settings of single detections, by id.
     #[serde(deserialize_with = "section")]
-    #[schemars(with = "Option<BTreeMap<String, DetectionSettings>>")]
     pub detections: BTreeMap<String, DetectionSettings>,
     #[serde(deserialize_with = "section")]
-    #[schemars(with = "Option<Risk>")]
     pub risk: Risk,
     #[serde(deserialize_with = "section")]
-    #[schemars(with = "Option<Notify>")]
     pub notify: Notify,
     /// What not to tell, until when, and why.
     #[serde(deserialize_with = "section")]
-    #[schemars(with = "Option<Vec<Suppression>>")]
     pub suppress: Vec<Suppression>,
 }
 
@@ -90,7 +82,6 @@ impl Default for Policy {
 pub struct Images {
     /// What may be launched (MITRE: ApprovedImageCatalog).
     #[serde(deserialize_with = "section")]
-    #[schemars(with = "Option<Approved>")]
     pub approved: Approved,
     /// Who may stand behind an own image: account ids, `self`, `amazon`, or `vendors` (a dated list of
     /// distributors' accounts).
@@ -104,7 +95,6 @@ pub struct Images {
     pub allowed_images_setting: AllowedImagesSetting,
     /// Judge only some launches (MITRE: VMTagScope); everything where empty.
     #[serde(deserialize_with = "section")]
-    #[schemars(with = "Option<Scope>")]
     pub scope: Scope,
 }
 
@@ -206,7 +196,6 @@ pub struct UserData {
     /// MITRE: UserDataInspection.
     pub inspection: Inspection,
     #[serde(deserialize_with = "section")]
-    #[schemars(with = "Option<Trusted>")]
     pub trusted: Trusted,
 }
 
@@ -321,7 +310,6 @@ pub struct Containers {
     pub suspicious_binaries: Vec<String>,
     /// MITRE: NamespaceScope.
     #[serde(deserialize_with = "section")]
-    #[schemars(with = "Option<Namespaces>")]
     pub namespaces: Namespaces,
     /// Destinations that containers must not contact (MITRE: OutboundCIDRBlockList).
     pub blocked_destinations: Vec<Cidr>,

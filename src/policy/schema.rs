@@ -24,5 +24,25 @@ pub(super) fn schema_with(ids: &[&str]) -> Value {
     if let Some(detections) = schema.pointer_mut("/properties/detections").and_then(Value::as_object_mut) {
         detections.insert("propertyNames".to_owned(), json!({ "enum": ids }));
     }
+    allow_empty_sections(&mut schema);
     schema
+}
+
+/// A section whose keys are all commented out is null, and means its defaults.
+fn allow_empty_sections(schema: &mut Value) {
+    let mut sections =
+        vec!["".to_owned(), "/properties/detections".to_owned(), "/properties/suppress".to_owned()];
+    let definitions = schema["$defs"].as_object().into_iter().flat_map(|definitions| definitions.values());
+    for object in definitions.chain([&*schema]) {
+        let properties = object["properties"].as_object().into_iter().flat_map(|keys| keys.values());
+        let names = properties.filter_map(|property| property["$ref"].as_str()?.strip_prefix('#'));
+        sections.extend(names.map(str::to_owned));
+    }
+    for section in sections {
+        if let Some(kind) = schema.pointer_mut(&section).and_then(|section| section.get_mut("type"))
+            && (kind == "object" || kind == "array")
+        {
+            *kind = json!([kind.clone(), "null"]);
+        }
+    }
 }

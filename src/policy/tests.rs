@@ -227,6 +227,11 @@ fn the_schema_knows_the_detections_and_every_key() {
         assert!(schema["properties"].get(key).is_some(), "{key}");
     }
     assert_eq!(schema["additionalProperties"], false);
+    // What a section with all keys commented out is.
+    for path in ["/type", "/$defs/Images/type", "/$defs/Scope/type", "/properties/suppress/type"] {
+        assert_eq!(schema.pointer(path).unwrap()[1], "null", "{path}");
+    }
+    assert_eq!(schema["$defs"]["Tag"]["type"], "object");
 }
 
 #[test]

@@ -1,1 +1,0 @@
-//! Facts from files in the shapes the AWS CLI prints.
