@@ -217,3 +217,29 @@ async fn a_warm_function_asks_once_about_the_same_image() {
     }
     assert_eq!(stub.asked("DescribeImages").len(), 1);
 }
+
+/// Every sample event is dealt with: no error, no panic, and what is published keeps SNS's rules.
+#[tokio::test]
+async fn every_sample_event_is_dealt_with() {
+    let stub = stub(|request| match request.headers.contains_key("x-amz-target") {
+        true => Response::json_error(400, "ScanNotFoundException"),
+        false => Response::ec2_error(403, "UnauthorizedOperation"),
+    })
+    .await;
+    let mut function = Function::start(&stub.url, TOPIC, &[]).await;
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/events");
+    let mut alerts = 0;
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.extension().is_none_or(|extension| extension != "json") {
+            continue;
+        }
+        let event: Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
+        let reply = function.invoke(event).await;
+        let reply = reply.unwrap_or_else(|error| panic!("{}: {error:?}", path.display()));
+        assert_eq!(reply["unreadable"], 0, "{}", path.display());
+        alerts += reply["published"].as_u64().unwrap();
+    }
+    assert!(alerts > 0 && function.alive());
+    assert_eq!(u64::try_from(published(&stub).len()).unwrap(), alerts);
+}

@@ -26,6 +26,8 @@ use crate::source::{self, Reading, Surroundings};
 
 /// What is kept back of an invocation's time, for publishing and answering.
 const RESERVE: Duration = Duration::from_secs(5);
+/// The longest that a function may run.
+const LONGEST: Duration = Duration::from_secs(900);
 /// How many activities of one payload are judged at once.
 const AT_ONCE: usize = 8;
 /// How many unreadable records of one payload are kept singly. A payload of more is kept whole.
@@ -245,7 +247,7 @@ impl App {
 
 /// How long judging may take, of what the platform leaves.
 fn time_for(deadline: SystemTime, now: SystemTime) -> Duration {
-    let left = deadline.duration_since(now).unwrap_or_default();
+    let left = deadline.duration_since(now).unwrap_or_default().min(LONGEST);
     left.saturating_sub(RESERVE).max(left / 2)
 }
 
