@@ -1,14 +1,16 @@
-//! Judges an activity: asks every detection, fetches the union of what they need, and asks again.
+//! Judges an activity: asks every detection, fetches the union of what they need, and asks again;
+//! then asks those that look at what the others matched.
 
 use std::sync::Arc;
 
 use crate::activity::Activity;
-use crate::detection::{Context, Detection, REGISTRY, Reason, Verdict};
+use crate::detection::{Context, Detection, Match, REGISTRY, Reason, Stage, Verdict};
+use crate::history::Memory;
 use crate::lookup::{Fact, FactKey, Facts, Lookup};
 use crate::policy::Policy;
 
-/// How often facts are fetched for one activity. An ancestor's owner is three steps away: the image,
-/// its ancestry, the ancestors.
+/// How often facts are fetched for one activity and stage. An ancestor's owner is three steps away:
+/// the image, its ancestry, the ancestors.
 const ROUNDS: usize = 3;
 
 /// What every detection says about one activity.
@@ -20,69 +22,120 @@ pub struct Judgement {
     pub unavailable: Vec<(&'static str, String)>,
 }
 
-/// Judges one activity by every detection that the policy leaves on.
-pub async fn judge<L: Lookup>(activity: Arc<Activity>, policy: &Policy, lookup: &L) -> Judgement {
-    let mut facts = Facts::default();
-    let mut unavailable = Vec::new();
-    let mut verdicts: Vec<(&'static Detection, Verdict)> = REGISTRY
-        .iter()
-        .copied()
-        .map(|detection| {
-            let verdict = if policy.enabled(detection.id) {
-                (detection.judge)(&activity, &Context { policy, facts: &facts })
-            } else {
-                Verdict::NotApplicable("switched off in the policy".to_owned())
-            };
-            (detection, verdict)
-        })
-        .collect();
-    for _ in 0..ROUNDS {
-        let wanted = wanted(&verdicts, &facts);
-        if wanted.is_empty() {
-            break;
+/// Judges one activity by every detection that the policy leaves on. Facts are kept in `facts`: judging
+/// again with another memory fetches nothing twice.
+pub async fn judge<L: Lookup>(
+    activity: Arc<Activity>,
+    policy: &Policy,
+    lookup: &L,
+    memory: &Memory,
+    facts: &mut Facts,
+) -> Judgement {
+    let mut session = Session { activity: &activity, policy, lookup, memory, facts, unavailable: Vec::new() };
+    let mut verdicts: Vec<(usize, &'static Detection, Verdict)> = Vec::with_capacity(REGISTRY.len());
+    let mut matches = Vec::new();
+    for stage in [Stage::Event, Stage::Chain] {
+        let judged = session.stage(stage, &matches).await;
+        if stage == Stage::Event {
+            matches =
+                judged.iter().filter_map(|(_, detection, verdict)| matched(detection, verdict)).collect();
         }
-        for (key, fact) in lookup.fetch(&wanted).await {
-            if let Fact::Unavailable(reason) = &fact {
-                unavailable.push((key.api(), reason.clone()));
-            }
-            facts.insert(key, fact);
-        }
-        for key in wanted {
-            if !facts.contains(&key) {
-                unavailable.push((key.api(), "the look-up gave no answer".to_owned()));
-                facts.insert(key, Fact::Unavailable("the look-up gave no answer".to_owned()));
-            }
-        }
-        for (detection, verdict) in &mut verdicts {
-            if matches!(verdict, Verdict::Need(_)) {
-                *verdict = (detection.judge)(&activity, &Context { policy, facts: &facts });
-            }
-        }
+        verdicts.extend(judged);
     }
-    for (_, verdict) in &mut verdicts {
-        if let Verdict::Need(keys) = verdict {
-            let apis: Vec<&str> = keys.iter().map(FactKey::api).collect();
-            *verdict = Verdict::CannotTell(Reason::new(
-                "too-many-lookups",
-                format!("{ROUNDS} rounds of look-ups were not enough; still wanted: {}", apis.join(", ")),
-            ));
-        }
-    }
+    verdicts.sort_by_key(|(place, _, _)| *place);
+    let unavailable = session.unavailable;
+    let verdicts = verdicts.into_iter().map(|(_, detection, verdict)| (detection, verdict)).collect();
     Judgement { activity, verdicts, unavailable }
 }
 
-fn wanted(verdicts: &[(&'static Detection, Verdict)], facts: &Facts) -> Vec<FactKey> {
-    let mut keys: Vec<FactKey> = verdicts
-        .iter()
-        .filter_map(|(_, verdict)| match verdict {
+fn matched(detection: &'static Detection, verdict: &Verdict) -> Option<(&'static Detection, Box<Match>)> {
+    match verdict {
+        Verdict::Match(matched) => Some((detection, matched.clone())),
+        _ => None,
+    }
+}
+
+struct Session<'a, L> {
+    activity: &'a Activity,
+    policy: &'a Policy,
+    lookup: &'a L,
+    memory: &'a Memory,
+    facts: &'a mut Facts,
+    unavailable: Vec<(&'static str, String)>,
+}
+
+impl<L: Lookup> Session<'_, L> {
+    async fn stage(
+        &mut self,
+        stage: Stage,
+        matches: &[(&'static Detection, Box<Match>)],
+    ) -> Vec<(usize, &'static Detection, Verdict)> {
+        let registered =
+            REGISTRY.iter().copied().enumerate().filter(|(_, detection)| detection.stage == stage);
+        let mut verdicts: Vec<(usize, &'static Detection, Verdict)> = registered
+            .map(|(place, detection)| {
+                let verdict = if self.policy.enabled(detection.id) {
+                    self.ask(detection, matches)
+                } else {
+                    Verdict::NotApplicable("switched off in the policy".to_owned())
+                };
+                (place, detection, verdict)
+            })
+            .collect();
+        for _ in 0..ROUNDS {
+            let wanted = self.wanted(&verdicts);
+            if wanted.is_empty() {
+                break;
+            }
+            self.fetch(wanted).await;
+            for (_, detection, verdict) in &mut verdicts {
+                if matches!(verdict, Verdict::Need(_)) {
+                    *verdict = self.ask(detection, matches);
+                }
+            }
+        }
+        for (_, _, verdict) in &mut verdicts {
+            if let Verdict::Need(keys) = verdict {
+                let apis: Vec<&str> = keys.iter().map(FactKey::api).collect();
+                *verdict = Verdict::CannotTell(Reason::new(
+                    "too-many-lookups",
+                    format!("{ROUNDS} rounds of look-ups were not enough; still wanted: {}", apis.join(", ")),
+                ));
+            }
+        }
+        verdicts
+    }
+
+    fn ask(&self, detection: &Detection, matches: &[(&'static Detection, Box<Match>)]) -> Verdict {
+        let context = Context { policy: self.policy, facts: self.facts, memory: self.memory, matches };
+        (detection.judge)(self.activity, &context)
+    }
+
+    fn wanted(&self, verdicts: &[(usize, &'static Detection, Verdict)]) -> Vec<FactKey> {
+        let needs = verdicts.iter().filter_map(|(_, _, verdict)| match verdict {
             Verdict::Need(keys) => Some(keys),
             _ => None,
-        })
-        .flatten()
-        .filter(|key| !facts.contains(key))
-        .cloned()
-        .collect();
-    keys.sort();
-    keys.dedup();
-    keys
+        });
+        let mut keys: Vec<FactKey> =
+            needs.flatten().filter(|key| !self.facts.contains(key)).cloned().collect();
+        keys.sort();
+        keys.dedup();
+        keys
+    }
+
+    async fn fetch(&mut self, wanted: Vec<FactKey>) {
+        for (key, fact) in self.lookup.fetch(&wanted).await {
+            if let Fact::Unavailable(reason) = &fact {
+                self.unavailable.push((key.api(), reason.clone()));
+            }
+            self.facts.insert(key, fact);
+        }
+        for key in wanted {
+            if !self.facts.contains(&key) {
+                let reason = "the look-up gave no answer".to_owned();
+                self.unavailable.push((key.api(), reason.clone()));
+                self.facts.insert(key, Fact::Unavailable(reason));
+            }
+        }
+    }
 }

@@ -1,1 +1,35 @@
-fn main() {}
+//! The command line. Exit codes are a contract: 0 it ran, 1 `--fail-on` was met, 2 bad usage or an
+//! input that yields nothing readable.
+
+#![forbid(unsafe_code)]
+
+mod cli;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use cli::{Arguments, Outcome};
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            eprintln!("error: cannot start: {error}");
+            return ExitCode::from(2);
+        }
+    };
+    match runtime.block_on(cli::run(arguments)) {
+        Ok(Outcome::Ran) => ExitCode::SUCCESS,
+        Ok(Outcome::FailOnMet) => ExitCode::from(1),
+        Ok(Outcome::Unreadable) => ExitCode::from(2),
+        Err(report) => {
+            if cli::output::is_broken_pipe(&report) {
+                return ExitCode::SUCCESS;
+            }
+            eprintln!("{report:?}");
+            ExitCode::from(2)
+        }
+    }
+}

@@ -3,11 +3,18 @@
 
 mod actor;
 mod image;
+mod instance;
+mod runtime;
 
 pub use actor::{Actor, ActorKind};
 pub use image::{
     Artifact, Derivation, DerivationKind, GuardRail, GuardRailChange, ImageRef, Instance, Launch,
     LaunchOutcome, Origin, Push, Scan, ScanFinding, ScanSource, ScanStatus, Share, TemplateRef,
+};
+pub use instance::{ImageSearch, InstanceChange, TemplateChange, TemplateKind, UserDataChange};
+pub use runtime::{
+    Connection, ContainerImage, DeclaredContainer, Place, Process, Pull, Reported, Resolution, Start,
+    Workload, WorkloadKind,
 };
 
 use chrono::{DateTime, Utc};
@@ -79,12 +86,30 @@ pub enum Action {
     ImageDerived(Derivation),
     /// `ModifyImageAttribute` of the launch permission.
     ImageShared(Share),
+    /// A launch template version, a launch configuration, or a spot request.
+    LaunchTemplateChanged(TemplateChange),
+    /// `ModifyInstanceAttribute` of user data.
+    UserDataChanged(UserDataChange),
+    InstanceStopped(InstanceChange),
+    InstanceStarted(InstanceChange),
+    /// EC2 `DescribeImages` by name.
+    ImagesSearched(ImageSearch),
     /// ECR `PutImage`.
     ImagePushed(Push),
+    /// A container image was fetched.
+    ImagePulled(Pull),
     /// Scan results for one image digest.
     ImageScanned(Scan),
     /// A setting that protects images was changed.
     GuardRailChanged(GuardRail),
+    /// A task definition, pod, service or function names images that will run.
+    WorkloadDeclared(Workload),
+    ContainerStarted(Start),
+    ProcessStarted(Process),
+    Connected(Connection),
+    NameResolved(Resolution),
+    /// GuardDuty.
+    VerdictReported(Reported),
 }
 
 impl Action {
@@ -94,9 +119,21 @@ impl Action {
             Action::ImageLaunched(_) => "ImageLaunched",
             Action::ImageDerived(_) => "ImageDerived",
             Action::ImageShared(_) => "ImageShared",
+            Action::LaunchTemplateChanged(_) => "LaunchTemplateChanged",
+            Action::UserDataChanged(_) => "UserDataChanged",
+            Action::InstanceStopped(_) => "InstanceStopped",
+            Action::InstanceStarted(_) => "InstanceStarted",
+            Action::ImagesSearched(_) => "ImagesSearched",
             Action::ImagePushed(_) => "ImagePushed",
+            Action::ImagePulled(_) => "ImagePulled",
             Action::ImageScanned(_) => "ImageScanned",
             Action::GuardRailChanged(_) => "GuardRailChanged",
+            Action::WorkloadDeclared(_) => "WorkloadDeclared",
+            Action::ContainerStarted(_) => "ContainerStarted",
+            Action::ProcessStarted(_) => "ProcessStarted",
+            Action::Connected(_) => "Connected",
+            Action::NameResolved(_) => "NameResolved",
+            Action::VerdictReported(_) => "VerdictReported",
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::{Context, Detection, Match, NextStep, Reason, Verdict, push, steps};
+use super::{Context, Detection, Match, NextStep, Reason, Stage, Verdict, push, steps};
 use crate::activity::{Activity, Push};
 use crate::policy::Schedule;
 use crate::severity::Severity;
@@ -14,6 +14,7 @@ pub static DETECTION: Detection = Detection {
     score: 49,
     source: "Splunk: AWS ECR Container Upload Outside Business Hours (CloudTrail and Security Lake)",
     approval: false,
+    stage: Stage::Event,
     judge,
 };
 

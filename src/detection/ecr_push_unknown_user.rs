@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::{Context, Detection, Match, NextStep, Reason, Verdict, push, shape, steps};
+use super::{Context, Detection, Match, NextStep, Reason, Stage, Verdict, push, shape, steps};
 use crate::activity::{Activity, ActorKind, Push};
 use crate::severity::Severity;
 
@@ -13,6 +13,7 @@ pub static DETECTION: Detection = Detection {
     score: 49,
     source: "Splunk: AWS ECR Container Upload Unknown User (CloudTrail and Security Lake)",
     approval: false,
+    stage: Stage::Event,
     judge,
 };
 

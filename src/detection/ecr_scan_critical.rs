@@ -1,7 +1,7 @@
 //! A scan found critical vulnerabilities in an image.
 
 use super::scan::{self, Class};
-use super::{Context, Detection, Verdict};
+use super::{Context, Detection, Stage, Verdict};
 use crate::activity::Activity;
 use crate::severity::Severity;
 
@@ -12,6 +12,7 @@ pub static DETECTION: Detection = Detection {
     score: 90,
     source: "Own class; Splunk: AWS ECR Container Scanning Findings (no rule matches critical)",
     approval: false,
+    stage: Stage::Event,
     judge,
 };
 

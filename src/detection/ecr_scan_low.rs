@@ -1,7 +1,7 @@
 //! A scan found low-severity, informational or unjudged vulnerabilities in an image.
 
 use super::scan::{self, Class};
-use super::{Context, Detection, Verdict};
+use super::{Context, Detection, Stage, Verdict};
 use crate::activity::Activity;
 use crate::severity::Severity;
 
@@ -12,6 +12,7 @@ pub static DETECTION: Detection = Detection {
     score: 5,
     source: "Splunk: AWS ECR Container Scanning Findings Low Informational Unknown",
     approval: false,
+    stage: Stage::Event,
     judge,
 };
 

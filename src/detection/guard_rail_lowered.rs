@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 use super::catalog;
 use super::owners::Place;
 use super::steps;
-use super::{Context, Detection, Match, NextStep, Reason, Subject, Verdict, evidence, shape};
+use super::{Context, Detection, Match, NextStep, Reason, Stage, Subject, Verdict, evidence, shape};
 use crate::activity::{Action, Activity, GuardRail, GuardRailChange};
 use crate::policy::{AllowedImagesSetting, Policy};
 use crate::severity::Severity;
@@ -20,6 +20,7 @@ pub static DETECTION: Detection = Detection {
     score: 50,
     source: "Public threat reports: Allowed AMIs, scanning and tag immutability disabled before misuse",
     approval: false,
+    stage: Stage::Event,
     judge,
 };
 

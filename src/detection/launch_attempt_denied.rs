@@ -6,7 +6,7 @@ use serde_json::json;
 use super::catalog::{self, Approval};
 use super::launch::{self, Image};
 use super::steps;
-use super::{Context, Detection, Match, NextStep, Reason, Subject, Verdict};
+use super::{Context, Detection, Match, NextStep, Reason, Stage, Subject, Verdict};
 use crate::activity::{Action, Activity, Launch, LaunchOutcome};
 use crate::lookup::ImageFact;
 use crate::severity::Severity;
@@ -18,6 +18,7 @@ pub static DETECTION: Detection = Detection {
     score: 20,
     source: "DET0248 AN0692; public threat reports: refused launches before or beside mining",
     approval: false,
+    stage: Stage::Event,
     judge,
 };
 

@@ -7,7 +7,7 @@ use super::catalog;
 use super::launch::{self, Image};
 use super::origin::{Foreign, Origins, Trail};
 use super::steps;
-use super::{Context, Detection, Match, NextStep, Reason, Subject, Verdict, evidence, shape};
+use super::{Context, Detection, Match, NextStep, Reason, Stage, Subject, Verdict, evidence, shape};
 use crate::activity::{Action, Activity, Derivation, DerivationKind, Launch, LaunchOutcome, Origin};
 use crate::lookup::FactKey;
 use crate::severity::Severity;
@@ -19,6 +19,7 @@ pub static DETECTION: Detection = Detection {
     score: 60,
     source: "DET0248 AN0692; public threat reports: copy, then launch",
     approval: false,
+    stage: Stage::Event,
     judge,
 };
 

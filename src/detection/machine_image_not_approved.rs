@@ -3,7 +3,7 @@
 use super::catalog::{self, Approval};
 use super::launch::{self, Image};
 use super::steps::{self, counted};
-use super::{Context, Detection, Match, NextStep, Reason, Subject, Verdict, shape};
+use super::{Context, Detection, Match, NextStep, Reason, Stage, Subject, Verdict, shape};
 use crate::activity::{Action, Activity, Launch, LaunchOutcome};
 use crate::lookup::ImageFact;
 use crate::severity::Severity;
@@ -15,6 +15,7 @@ pub static DETECTION: Detection = Detection {
     score: 60,
     source: "DET0248 AN0692 (RunInstances, ApprovedImageCatalog); Chronicle: launch branch",
     approval: true,
+    stage: Stage::Event,
     judge,
 };
 

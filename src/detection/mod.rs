@@ -28,6 +28,7 @@ mod testing;
 use serde_json::{Map, Value};
 
 use crate::activity::Activity;
+use crate::history::Memory;
 use crate::lookup::{FactKey, Facts};
 use crate::policy::Policy;
 use crate::severity::Severity;
@@ -60,7 +61,17 @@ pub struct Detection {
     pub source: &'static str,
     /// A check of approval: when it cannot tell, that is an alert of its own.
     pub approval: bool,
+    pub stage: Stage,
     pub judge: fn(&Activity, &Context<'_>) -> Verdict,
+}
+
+/// When a detection is asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stage {
+    /// By itself.
+    Event,
+    /// After those, with what they matched: chains and sums.
+    Chain,
 }
 
 /// Looks a detection up by its id.
@@ -72,6 +83,10 @@ pub fn find(id: &str) -> Option<&'static Detection> {
 pub struct Context<'a> {
     pub policy: &'a Policy,
     pub facts: &'a Facts,
+    /// What is remembered about the activity's subjects.
+    pub memory: &'a Memory,
+    /// What matched in the stage before.
+    pub matches: &'a [(&'static Detection, Box<Match>)],
 }
 
 /// A detection's answer.

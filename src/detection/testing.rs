@@ -231,7 +231,7 @@ impl Given {
     }
 
     pub fn judge(&self, detection: &Detection, activity: &Activity, policy: &Policy) -> Verdict {
-        (detection.judge)(activity, &Context { policy, facts: &self.0 })
+        (detection.judge)(activity, &context(policy, &self.0))
     }
 }
 
@@ -277,4 +277,11 @@ pub fn needed(verdict: Verdict) -> Vec<FactKey> {
         Verdict::Need(keys) => keys,
         other => panic!("expected needs, got {other:?}"),
     }
+}
+
+/// A context without history.
+pub fn context<'a>(policy: &'a Policy, facts: &'a Facts) -> Context<'a> {
+    static NONE: std::sync::LazyLock<crate::history::Memory> =
+        std::sync::LazyLock::new(crate::history::Memory::none);
+    Context { policy, facts, memory: &NONE, matches: &[] }
 }

@@ -149,7 +149,8 @@ pub(super) fn from_yaml(error: &Yaml, text: &str) -> Problem {
         // The reader points at something within the entry: the entry itself is what lacks a key.
         Yaml::SerdeMissingField { .. } => {
             path.pop();
-            bytes = locate::bytes_of(text, &path, false).or(bytes);
+            let entry = locate::Target { path: &path, at_key: false };
+            bytes = locate::bytes_of(text, &[entry]).pop().flatten().or(bytes);
         }
         _ => {}
     }

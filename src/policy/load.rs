@@ -8,11 +8,15 @@ use std::sync::LazyLock;
 use serde_saphyr::{MergeKeyPolicy, Options};
 
 use super::error::{self, PolicyError, Problem};
-use super::{Policy, check, locate};
+use super::locate::{self, Target};
+use super::{Policy, check};
 use crate::detection::REGISTRY;
 
 /// The longest policy that is read, in bytes. A thousand times what a long one needs.
 const LONGEST: usize = 1 << 20;
+
+/// How many mistakes are told at once; more than these nobody reads.
+const TOLD: usize = 25;
 
 /// The policy that is compiled in: the shipped file.
 const BUNDLED: &str = include_str!("../../policy.yaml");
@@ -74,17 +78,24 @@ pub(super) fn parse_with(text: &str, name: &str, known: &[&str]) -> Result<Polic
     let policy: Option<Policy> = serde_saphyr::from_str_with_options(text, options())
         .map_err(|problem| PolicyError::invalid(name, text, vec![error::from_yaml(&problem, text)]))?;
     let policy = policy.unwrap_or_default();
-    let complaints = check::complaints(&policy, known);
+    let mut complaints = check::complaints(&policy, known);
     if complaints.is_empty() {
         return Ok(policy);
     }
+    complaints.truncate(TOLD);
+    let targets: Vec<Target<'_>> = complaints
+        .iter()
+        .map(|complaint| Target { path: &complaint.path, at_key: complaint.at_key })
+        .collect();
+    let places = locate::bytes_of(text, &targets);
     let problems = complaints
-        .into_iter()
-        .map(|complaint| Problem {
-            bytes: locate::bytes_of(text, &complaint.path, complaint.at_key),
+        .iter()
+        .zip(places)
+        .map(|(complaint, bytes)| Problem {
+            bytes,
             place: locate::written(&complaint.path),
-            message: complaint.message,
-            help: complaint.help,
+            message: complaint.message.clone(),
+            help: complaint.help.clone(),
         })
         .collect();
     Err(PolicyError::invalid(name, text, problems))
@@ -94,6 +105,7 @@ pub(super) fn parse_with(text: &str, name: &str, known: &[&str]) -> Result<Polic
 fn options() -> Options {
     serde_saphyr::options! {
         strict_booleans: true,
+        emit_comments: false,
         // Pictures of the source are drawn by miette at the edge.
         with_snippet: false,
         merge_keys: MergeKeyPolicy::Merge,

@@ -122,25 +122,33 @@ fn leave(open: &mut [Open], path: &mut Vec<Step>) {
     }
 }
 
-/// The bytes of the value at a path (of the key where `at_key`). Where the value itself was written
-/// elsewhere (aliases, merge keys), the nearest thing above it that stands in the text.
-pub(super) fn bytes_of(text: &str, path: &[Step], at_key: bool) -> Option<Range<usize>> {
-    let mut best: Option<(usize, bool, Range<usize>)> = None;
+/// What to find: a path, and whether its key is meant rather than its value.
+pub(super) struct Target<'a> {
+    pub path: &'a [Step],
+    pub at_key: bool,
+}
+
+/// The bytes of each target, in one pass. Where a value itself was written elsewhere (aliases, merge
+/// keys), the nearest thing above it that stands in the text.
+pub(super) fn bytes_of(text: &str, targets: &[Target<'_>]) -> Vec<Option<Range<usize>>> {
+    let mut best: Vec<Option<(usize, bool, Range<usize>)>> = vec![None; targets.len()];
     walk(text, |here, bytes, is_key| {
-        if !path.starts_with(here) {
-            return;
-        }
-        let whole = here.len() == path.len();
-        // Of a key and its value, the one asked for; above the target, the key says more than a brace.
-        let wanted = is_key == (if whole { at_key } else { true });
-        let better = best.as_ref().is_none_or(|(depth, was_wanted, _)| {
-            here.len() > *depth || (here.len() == *depth && wanted && !was_wanted)
-        });
-        if better {
-            best = Some((here.len(), wanted, bytes));
+        for (target, best) in targets.iter().zip(&mut best) {
+            if !target.path.starts_with(here) {
+                continue;
+            }
+            let whole = here.len() == target.path.len();
+            // Above the target, the key says more than an opening brace.
+            let wanted = is_key == (!whole || target.at_key);
+            let better = best.as_ref().is_none_or(|(depth, was_wanted, _)| {
+                here.len() > *depth || (here.len() == *depth && wanted && !was_wanted)
+            });
+            if better {
+                *best = Some((here.len(), wanted, bytes.clone()));
+            }
         }
     });
-    best.map(|(_, _, bytes)| bytes)
+    best.into_iter().map(|best| best.map(|(_, _, bytes)| bytes)).collect()
 }
 
 /// The path of what stands at a byte, as far as the text could be read.

@@ -24,7 +24,7 @@ mod tests;
 mod value;
 mod warnings;
 
-pub use error::{PolicyError, Problem};
+pub use error::{Invalid, PolicyError};
 pub use load::load_file;
 pub use value::{Cidr, Hours, Span, Zone};
 use value::{date, dates, section};

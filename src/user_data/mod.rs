@@ -7,6 +7,14 @@
 //! Everything in here is pure, bounded and tolerant: the input belongs to whoever could launch an
 //! instance, so no input may panic, take more than linear time, or escape by being broken.
 
+pub mod decode;
+mod inspect;
+pub mod render;
+pub mod script;
+pub mod signal;
+
+pub use inspect::{Inspection, inspect};
+
 use serde::Serialize;
 
 /// One thing that first boot would act on, with the path to where it stood.

@@ -1,11 +1,11 @@
 use super::*;
 use crate::detection::testing::{
-    ACCOUNT, AMAZON, AMI, Given, REGION, STRANGER, denied, image, launch, launched, policy, scope,
+    ACCOUNT, AMAZON, AMI, Given, REGION, STRANGER, context, denied, image, launch, launched, policy, scope,
 };
 use crate::lookup::Fact;
 
 fn answer(given: &Given, fact: &ImageFact, policy: &Policy) -> Approval {
-    let context = Context { policy, facts: given.facts() };
+    let context = context(policy, given.facts());
     approval(&launched(launch(AMI)), &context, Known { fact, from_instance: false })
 }
 
@@ -35,7 +35,7 @@ fn self_is_the_events_account() {
     let mut nowhere = launched(launch(AMI));
     nowhere.account.clear();
     let given = Given::none();
-    let context = Context { policy: &policy, facts: given.facts() };
+    let context = context(&policy, given.facts());
     let fact = image(AMI, STRANGER);
     let answer = approval(&nowhere, &context, Known { fact: &fact, from_instance: false });
     assert!(matches!(answer, Approval::CannotTell(reason) if reason.code == "account-unknown"));
@@ -47,7 +47,7 @@ fn amazon_goes_by_partition() {
     let mut china = launched(launch(AMI));
     china.region = "cn-north-1".to_owned();
     let given = Given::none();
-    let context = Context { policy: &policy, facts: given.facts() };
+    let context = context(&policy, given.facts());
     let judge = |owner| {
         let fact = image(AMI, owner);
         approval(&china, &context, Known { fact: &fact, from_instance: false })
@@ -80,7 +80,7 @@ fn tags_count_on_own_images_only() {
     refused(answer(&Given::none(), &image(AMI, ACCOUNT), &policy));
     // Instance metadata holds no tags: that none are seen says nothing.
     let given = Given::none();
-    let context = Context { policy: &policy, facts: given.facts() };
+    let context = context(&policy, given.facts());
     let fact = image(AMI, ACCOUNT);
     let answer = approval(&launched(launch(AMI)), &context, Known { fact: &fact, from_instance: true });
     assert!(matches!(answer, Approval::CannotTell(reason) if reason.code == "image-tags-unknown"));

@@ -1,10 +1,10 @@
 use super::*;
 use crate::activity::Instance;
-use crate::detection::testing::{AMI, Given, launch, policy};
+use crate::detection::testing::{AMI, Given, context, launch, policy};
 
 fn outside(launch: &Launch, yaml: &str) -> bool {
     let policy = policy(yaml);
-    outside_scope(launch, &Context { policy: &policy, facts: Given::none().facts() }).is_some()
+    outside_scope(launch, &context(&policy, Given::none().facts())).is_some()
 }
 
 const PRODUCTION: &str = "images: {scope: {tags: [{key: env, value: \"prod*\"}]}}";

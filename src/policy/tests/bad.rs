@@ -141,3 +141,10 @@ fn columns_count_characters() {
         parse("images: {approved: {gcp_projects: [\u{e4}\u{f6}\u{1f980}], owners: [me]}}").unwrap_err();
     assert!(said.to_string().starts_with("policy.yaml:1:51: "), "{said}");
 }
+
+/// Looking each of them up in the text once took minutes.
+#[test]
+fn a_file_of_mistakes_only_is_told_in_part() {
+    let text = format!("images: {{approved: {{owners: [{}]}}}}", "a, ".repeat(150_000));
+    assert_eq!(parse(&text).unwrap_err().lines().len(), 25);
+}

@@ -1,0 +1,147 @@
+//! Which files are read, and which facts stand beside them.
+
+use std::collections::HashMap;
+use std::fs;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use chrono::Utc;
+use imagewarden::lookup::recorded::Recorded;
+use imagewarden::source::{self, Reading, Surroundings};
+use miette::{Context, IntoDiagnostic, miette};
+
+/// Standard input, where a dash stands for a file.
+const STDIN: &str = "-";
+
+/// One file of events.
+pub struct Input {
+    /// As it was named, for messages.
+    pub name: String,
+    pub reading: Reading,
+    /// The facts that stand beside it.
+    pub facts: Arc<Recorded>,
+}
+
+/// Reads every file that the paths mean. Only a path that does not exist is an error; what cannot be
+/// read in a file is in its [`Reading`].
+pub fn read(paths: &[PathBuf], facts: Option<&Path>, account: Option<&str>) -> miette::Result<Vec<Input>> {
+    let mut folders = FactFolders::new(facts)?;
+    let surroundings =
+        Surroundings { account: account.map(str::to_owned), region: None, received: Utc::now() };
+    let mut inputs = Vec::new();
+    for path in paths {
+        if path.as_os_str() == STDIN {
+            let mut bytes = Vec::new();
+            std::io::stdin()
+                .read_to_end(&mut bytes)
+                .into_diagnostic()
+                .wrap_err("cannot read standard input")?;
+            let reading = source::read_bytes(&bytes, &surroundings);
+            inputs.push(Input {
+                name: "standard input".to_owned(),
+                reading,
+                facts: folders.beside(Path::new("."), Path::new("."))?,
+            });
+            continue;
+        }
+        let metadata = fs::metadata(path)
+            .into_diagnostic()
+            .wrap_err_with(|| format!("cannot read {}", path.display()))?;
+        let (root, files) = if metadata.is_dir() {
+            let mut files = Vec::new();
+            collect(path, &mut files, 0)?;
+            if files.is_empty() {
+                return Err(miette!("no .json, .jsonl or .gz file in {}", path.display()));
+            }
+            (path.as_path(), files)
+        } else {
+            (path.parent().unwrap_or(Path::new(".")), vec![path.clone()])
+        };
+        for file in files {
+            let reading = match fs::read(&file) {
+                Ok(bytes) => source::read_bytes(&bytes, &surroundings),
+                Err(error) => Reading {
+                    unreadable: vec![source::Unreadable { reason: error.to_string(), place: String::new() }],
+                    ..Reading::default()
+                },
+            };
+            let facts = folders.beside(root, file.parent().unwrap_or(root))?;
+            inputs.push(Input { name: file.display().to_string(), reading, facts });
+        }
+    }
+    Ok(inputs)
+}
+
+/// Folders deeper than this are taken for a loop of links.
+const DEEPEST: usize = 64;
+
+/// Every `.json`, `.jsonl` and `.gz` file in a folder and below, `facts/` excepted, in name order.
+fn collect(folder: &Path, files: &mut Vec<PathBuf>, depth: usize) -> miette::Result<()> {
+    if depth > DEEPEST {
+        return Err(miette!("folders nest too deeply at {}: a loop of links?", folder.display()));
+    }
+    let entries = fs::read_dir(folder)
+        .into_diagnostic()
+        .wrap_err_with(|| format!("cannot read the folder {}", folder.display()))?;
+    let mut paths: Vec<PathBuf> = entries.filter_map(|entry| entry.ok().map(|entry| entry.path())).collect();
+    paths.sort();
+    for path in paths {
+        if path.is_dir() {
+            if path.file_name().is_some_and(|name| name != "facts") {
+                collect(&path, files, depth + 1)?;
+            }
+        } else if path.extension().is_some_and(|kind| kind == "json" || kind == "jsonl" || kind == "gz") {
+            files.push(path);
+        }
+    }
+    Ok(())
+}
+
+/// The facts for each file: the folder that was named, else the nearest `facts/` from beside the file
+/// up to the input's root.
+struct FactFolders {
+    named: Option<Arc<Recorded>>,
+    found: HashMap<PathBuf, Arc<Recorded>>,
+    none: Arc<Recorded>,
+}
+
+impl FactFolders {
+    fn new(named: Option<&Path>) -> miette::Result<Self> {
+        let named = named.map(open).transpose()?;
+        Ok(Self { named, found: HashMap::new(), none: Arc::new(Recorded::default()) })
+    }
+
+    fn beside(&mut self, root: &Path, folder: &Path) -> miette::Result<Arc<Recorded>> {
+        if let Some(named) = &self.named {
+            return Ok(named.clone());
+        }
+        let mut folder = Some(folder);
+        while let Some(at) = folder {
+            let facts = at.join("facts");
+            if let Some(open) = self.found.get(&facts) {
+                return Ok(open.clone());
+            }
+            if facts.is_dir() {
+                let recorded = open(&facts)?;
+                self.found.insert(facts, recorded.clone());
+                return Ok(recorded);
+            }
+            if at == root {
+                break;
+            }
+            folder = at.parent();
+        }
+        Ok(self.none.clone())
+    }
+}
+
+fn open(folder: &Path) -> miette::Result<Arc<Recorded>> {
+    let recorded = Recorded::open(folder)
+        .into_diagnostic()
+        .wrap_err_with(|| format!("cannot read the facts in {}", folder.display()))?;
+    for problem in recorded.problems() {
+        eprintln!("warning: facts: {problem}");
+    }
+    Ok(Arc::new(recorded))
+}

@@ -1,0 +1,157 @@
+//! What `check` and `explain` share: the policy, the inputs, and judging them in event-time order.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use chrono::TimeDelta;
+use imagewarden::activity::Activity;
+use imagewarden::alert::Alert;
+use imagewarden::history::InMemory;
+use imagewarden::history::deliver::{Fate, Publisher};
+use imagewarden::lookup::Lookup;
+use imagewarden::pipeline::{Pipeline, Processed};
+use imagewarden::policy::Policy;
+use miette::miette;
+
+use super::inputs::{self, Input};
+use super::{Judging, Outcome};
+
+/// How many unreadable records are named one by one.
+const NAMED: usize = 10;
+
+/// Loads the policy that was named, else `policy.yaml` here, else the built-in one.
+pub fn policy(named: Option<&Path>) -> miette::Result<Policy> {
+    let here = Path::new("policy.yaml");
+    match named {
+        Some(path) => Ok(imagewarden::policy::load_file(path)?),
+        None if here.is_file() => Ok(imagewarden::policy::load_file(here)?),
+        None => Ok(Policy::bundled().clone()),
+    }
+}
+
+/// All inputs, judged.
+pub struct Judged {
+    pub policy: Policy,
+    /// In event-time order.
+    pub processed: Vec<Processed>,
+    pub files: usize,
+    pub ignored: usize,
+    pub unreadable: usize,
+    pub outcome: Outcome,
+}
+
+/// Reads and judges every input; what could not be read is told on standard error.
+pub async fn judge(paths: &[PathBuf], options: &Judging) -> miette::Result<Judged> {
+    let policy = policy(options.policy.as_deref())?;
+    for warning in policy.warnings(chrono::Utc::now().date_naive()) {
+        eprintln!("warning: policy: {warning}");
+    }
+    let inputs = inputs::read(paths, options.facts.as_deref(), options.account.as_deref())?;
+    let mut judged = Judged {
+        policy,
+        processed: Vec::new(),
+        files: inputs.len(),
+        ignored: 0,
+        unreadable: 0,
+        outcome: Outcome::Ran,
+    };
+    for input in &inputs {
+        count(input, &mut judged);
+    }
+    let mut activities: Vec<_> = inputs
+        .into_iter()
+        .flat_map(|input| {
+            let facts = input.facts;
+            input.reading.activities.into_iter().map(move |activity| (Arc::new(activity), facts.clone()))
+        })
+        .collect();
+    activities.sort_by_key(|(activity, _)| activity.time);
+    let history = InMemory::default();
+    if options.live {
+        let live = live(options).await?;
+        for (activity, _) in activities {
+            let processed = process(&judged.policy, &live, &history, activity).await?;
+            judged.processed.push(processed);
+        }
+    } else {
+        for (activity, facts) in activities {
+            let processed = process(&judged.policy, facts.as_ref(), &history, activity).await?;
+            judged.processed.push(processed);
+        }
+    }
+    Ok(judged)
+}
+
+/// Judges one activity at its own time.
+async fn process<L: Lookup>(
+    policy: &Policy,
+    lookup: &L,
+    history: &InMemory,
+    activity: Arc<Activity>,
+) -> miette::Result<Processed> {
+    let time = activity.time;
+    let pipeline = Pipeline {
+        policy,
+        policy_note: None,
+        lookup,
+        store: Some(history),
+        publisher: &Printed,
+        token: "command line",
+        deadline: time + TimeDelta::minutes(1),
+        now: &move || time,
+    };
+    pipeline.process(activity).await.map_err(|error| miette!("{error}"))
+}
+
+/// Alerts are printed by the command when all are there.
+struct Printed;
+
+impl Publisher for Printed {
+    async fn publish(&self, _: &Alert) -> Result<(), String> {
+        Ok(())
+    }
+}
+
+impl Judged {
+    /// The alerts that subscribers would receive, and those under the floor.
+    pub fn alerts(&self) -> impl Iterator<Item = &Alert> {
+        let told = self.processed.iter().flat_map(|processed| &processed.alerts);
+        told.filter(|(_, fate)| *fate == Fate::Published).map(|(alert, _)| alert)
+    }
+}
+
+fn count(input: &Input, judged: &mut Judged) {
+    let reading = &input.reading;
+    judged.ignored += reading.ignored;
+    judged.unreadable += reading.unreadable.len();
+    for unreadable in reading.unreadable.iter().take(NAMED) {
+        let place =
+            if unreadable.place.is_empty() { String::new() } else { format!(", {}", unreadable.place) };
+        eprintln!("unreadable: {}{place}: {}", input.name, unreadable.reason);
+    }
+    if reading.unreadable.len() > NAMED {
+        eprintln!("unreadable: {}: and {} more", input.name, reading.unreadable.len() - NAMED);
+    }
+    if !reading.unreadable.is_empty() && reading.activities.is_empty() && reading.ignored == 0 {
+        judged.outcome = Outcome::Unreadable;
+    }
+}
+
+#[cfg(feature = "aws")]
+async fn live(options: &Judging) -> miette::Result<impl Lookup> {
+    imagewarden::lookup::aws::Live::new(options.account.as_deref())
+        .await
+        .map_err(|error| miette!("cannot ask AWS: {error}"))
+}
+
+#[cfg(not(feature = "aws"))]
+async fn live(_: &Judging) -> miette::Result<imagewarden::lookup::recorded::Recorded> {
+    // The bound keeps both builds' signatures honest.
+    fn lookup<L: Lookup>(result: miette::Result<L>) -> miette::Result<L> {
+        result
+    }
+    lookup(Err(miette!(
+        help = "build it with `cargo build --release --features aws`, or give recorded facts with --facts",
+        "this build cannot ask AWS"
+    )))
+}

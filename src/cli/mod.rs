@@ -1,0 +1,114 @@
+//! What the command line takes, and one file a command.
+
+mod check;
+mod detections;
+mod explain;
+mod inputs;
+mod judging;
+pub mod output;
+mod policy;
+mod replay;
+mod user_data;
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use imagewarden::severity::Severity;
+
+/// Tells a team, with the evidence, when somebody runs or pushes an image they did not approve.
+///
+/// MITRE ATT&CK T1204.003, User Execution: Malicious Image.
+#[derive(Parser)]
+#[command(name = "imagewarden", version, arg_required_else_help = true)]
+pub struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Judge events as the function would, and print every alert.
+    Check(check::Options),
+    /// Show every detection's verdict on events, and why.
+    Explain(explain::Options),
+    /// Say what launch scripts would do, before they are used.
+    UserData(user_data::Options),
+    /// Check, show or describe the policy file.
+    #[command(subcommand)]
+    Policy(policy::Command),
+    /// List the detections with their severities and scores.
+    Detections(detections::Options),
+    /// Send failed events through again.
+    Replay(replay::Options),
+    /// Print a completion script for a shell.
+    Completions {
+        /// The shell to complete for.
+        shell: clap_complete::Shell,
+    },
+}
+
+/// Options of the commands that judge events.
+#[derive(Args, Clone)]
+pub struct Judging {
+    /// The policy. Default: `policy.yaml` here, else the built-in one.
+    #[arg(long, value_name = "FILE")]
+    policy: Option<PathBuf>,
+    /// Recorded facts, as the AWS CLI prints them. Default: `facts/` beside the events.
+    #[arg(long, value_name = "DIR", conflicts_with = "live")]
+    facts: Option<PathBuf>,
+    /// Ask AWS for facts, with the credentials of the environment.
+    #[arg(long)]
+    live: bool,
+    /// The account of records that name none.
+    #[arg(long, value_name = "ID", value_parser = account)]
+    account: Option<String>,
+    /// Tell first sightings at once, instead of learning from them.
+    #[arg(long)]
+    no_warm_up: bool,
+}
+
+/// How alerts are printed.
+#[derive(ValueEnum, Clone, Copy, PartialEq, Eq)]
+enum Format {
+    /// For a terminal.
+    Text,
+    /// One OCSF Detection Finding a line.
+    Json,
+    /// What an e-mail subscriber receives.
+    Email,
+    /// What a chat channel receives, one custom notification a line.
+    Chat,
+}
+
+/// What a command came to; errors are bad usage.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outcome {
+    Ran,
+    FailOnMet,
+    /// An input yielded nothing readable.
+    Unreadable,
+}
+
+pub async fn run(arguments: Arguments) -> miette::Result<Outcome> {
+    match arguments.command {
+        Command::Check(options) => check::run(options).await,
+        Command::Explain(options) => explain::run(options).await,
+        Command::UserData(options) => user_data::run(&options),
+        Command::Policy(command) => policy::run(command),
+        Command::Detections(options) => detections::run(&options),
+        Command::Replay(options) => replay::run(options).await,
+        Command::Completions { shell } => output::completions(shell),
+    }
+}
+
+fn account(text: &str) -> Result<String, String> {
+    if text.len() == 12 && text.bytes().all(|byte| byte.is_ascii_digit()) {
+        Ok(text.to_owned())
+    } else {
+        Err("an AWS account id has twelve digits".to_owned())
+    }
+}
+
+fn severity(text: &str) -> Result<Severity, String> {
+    text.parse()
+}

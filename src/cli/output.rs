@@ -1,0 +1,63 @@
+//! Standard output: results only, coloured on a terminal only.
+
+use std::io::{self, BufWriter, Write};
+
+use clap::CommandFactory;
+use miette::IntoDiagnostic;
+
+use super::{Arguments, Outcome};
+
+/// Buffered standard output that knows whether to colour.
+pub struct Stdout {
+    inner: BufWriter<io::StdoutLock<'static>>,
+    colour: bool,
+}
+
+/// Colour follows the terminal, `NO_COLOR` and `CLICOLOR_FORCE`.
+pub fn stdout() -> Stdout {
+    let colour = anstream::AutoStream::choice(&io::stdout()) != anstream::ColorChoice::Never;
+    Stdout { inner: BufWriter::new(io::stdout().lock()), colour }
+}
+
+impl Stdout {
+    pub fn colour(&self) -> bool {
+        self.colour
+    }
+}
+
+impl Write for Stdout {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.inner.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.inner.flush()
+    }
+}
+
+/// The width to lay tables out for.
+pub fn width() -> usize {
+    terminal_size::terminal_size().map_or(100, |(width, _)| usize::from(width.0).max(60))
+}
+
+/// `1 alert`, `2 alerts`.
+pub fn count(number: usize, one: &str, many: &str) -> String {
+    format!("{number} {}", if number == 1 { one } else { many })
+}
+
+/// The reader went away (`| head`): no error of ours.
+pub fn is_broken_pipe(report: &miette::Report) -> bool {
+    report
+        .chain()
+        .filter_map(|error| error.downcast_ref::<io::Error>())
+        .any(|error| error.kind() == io::ErrorKind::BrokenPipe)
+}
+
+/// Prints a completion script.
+pub fn completions(shell: clap_complete::Shell) -> miette::Result<Outcome> {
+    let mut script = Vec::new();
+    clap_complete::generate(shell, &mut Arguments::command(), "imagewarden", &mut script);
+    let mut out = stdout();
+    out.write_all(&script).and_then(|()| out.flush()).into_diagnostic()?;
+    Ok(Outcome::Ran)
+}

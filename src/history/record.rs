@@ -1,0 +1,200 @@
+//! Records: what is remembered about one subject.
+
+use std::fmt;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use serde::{Deserialize, Serialize};
+
+use super::claim::Claim;
+use super::thread::Window;
+
+/// What a record is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Kind {
+    /// One message about one event and subject.
+    Claim,
+    /// All alerts about one subject.
+    Thread,
+    /// Has this been seen before: an image, a digest, a pusher at a repository, a destination.
+    Sighting,
+    /// Evidence about one instance.
+    Instance,
+    /// Evidence about one container or pod.
+    Container,
+    /// Evidence about one image digest.
+    Digest,
+    /// An image index and its children.
+    Alias,
+    /// Detections about one repository.
+    Repository,
+    /// What one principal searched for or attempted.
+    Principal,
+    /// Since when an account is watched.
+    Watch,
+}
+
+impl Kind {
+    /// How long after its last change a record is of use.
+    pub fn keep(self) -> TimeDelta {
+        match self {
+            // The platform retries for up to 24 hours and then 6 more.
+            Kind::Claim => TimeDelta::hours(36),
+            Kind::Thread | Kind::Repository => TimeDelta::days(3),
+            // Longer than any first-seen window people ask about.
+            Kind::Sighting | Kind::Watch => TimeDelta::days(400),
+            Kind::Instance | Kind::Container | Kind::Digest | Kind::Principal => TimeDelta::days(2),
+            Kind::Alias => TimeDelta::days(90),
+        }
+    }
+
+    fn name(self) -> &'static str {
+        match self {
+            Kind::Claim => "claim",
+            Kind::Thread => "thread",
+            Kind::Sighting => "sighting",
+            Kind::Instance => "instance",
+            Kind::Container => "container",
+            Kind::Digest => "digest",
+            Kind::Alias => "alias",
+            Kind::Repository => "repository",
+            Kind::Principal => "principal",
+            Kind::Watch => "watch",
+        }
+    }
+}
+
+/// Names a record.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Key {
+    pub account: String,
+    pub region: String,
+    pub kind: Kind,
+    pub id: String,
+}
+
+impl Key {
+    pub fn new(account: &str, region: &str, kind: Kind, id: impl Into<String>) -> Self {
+        Self { account: account.to_owned(), region: region.to_owned(), kind, id: id.into() }
+    }
+}
+
+/// The store's partition key: `111122223333/eu-central-1/instance/i-0abc`. An id that an attacker made
+/// long is stored by its hash.
+impl fmt::Display for Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}/{}/", self.account, self.region, self.kind.name())?;
+        if self.id.len() <= 512 { f.write_str(&self.id) } else { f.write_str(&crate::hash::hex(&[&self.id])) }
+    }
+}
+
+/// What is remembered about one key.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Record {
+    pub key: Key,
+    /// 0 where the store has none yet.
+    #[serde(skip)]
+    pub version: u64,
+    /// When it is of no more use.
+    pub expires: DateTime<Utc>,
+    /// Evidence, oldest first, at most [`Record::MOST_TRACES`].
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub traces: Vec<Trace>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sighting: Option<Sighting>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub windows: Vec<Window>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub claim: Option<Claim>,
+}
+
+/// One thing that happened, kept to be joined with others.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Trace {
+    /// Event time.
+    pub time: DateTime<Utc>,
+    /// What it was, in the vocabulary of whoever reads it: `launched`, `process`, `match`.
+    pub label: String,
+    /// The source event's id: the same event is remembered once.
+    pub source: String,
+    /// For people and for the reader: the image, the command, the destination.
+    pub detail: String,
+    /// The risk score where it stands for a match.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub score: u32,
+}
+
+fn is_zero(score: &u32) -> bool {
+    *score == 0
+}
+
+impl Trace {
+    pub const LONGEST_DETAIL: usize = 400;
+}
+
+/// The earliest time something was seen, by event time.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Sighting {
+    pub first: DateTime<Utc>,
+    /// The event that showed it first.
+    pub source: String,
+}
+
+impl Record {
+    pub const MOST_TRACES: usize = 32;
+
+    pub fn new(key: Key) -> Self {
+        Self {
+            key,
+            version: 0,
+            expires: DateTime::<Utc>::MIN_UTC,
+            traces: Vec::new(),
+            sighting: None,
+            windows: Vec::new(),
+            claim: None,
+        }
+    }
+
+    /// A record that has expired is as good as absent, but keeps its version so that it can be written.
+    pub fn fresh(self, now: DateTime<Utc>) -> Self {
+        if self.expires > now { self } else { Self { version: self.version, ..Self::new(self.key) } }
+    }
+
+    /// Keeps it for its kind's time from the given moment on.
+    pub fn touch(&mut self, time: DateTime<Utc>) {
+        let until = time.checked_add_signed(self.key.kind.keep()).unwrap_or(DateTime::<Utc>::MAX_UTC);
+        self.expires = self.expires.max(until);
+    }
+
+    /// Whether half its time has passed without a change.
+    pub fn is_half_spent(&self, time: DateTime<Utc>) -> bool {
+        self.expires - time < self.key.kind.keep() / 2
+    }
+
+    /// Remembers a trace once; of too many, the newest stay. True where it was news.
+    pub fn add(&mut self, mut trace: Trace) -> bool {
+        if self.traces.iter().any(|known| {
+            known.source == trace.source && known.label == trace.label && known.detail == trace.detail
+        }) {
+            return false;
+        }
+        if let Some((end, _)) = trace.detail.char_indices().nth(Trace::LONGEST_DETAIL) {
+            trace.detail.truncate(end);
+        }
+        let at = self.traces.partition_point(|known| known <= &trace);
+        self.traces.insert(at, trace);
+        if self.traces.len() > Self::MOST_TRACES {
+            self.traces.remove(0);
+        }
+        true
+    }
+
+    /// Remembers that it was seen; the earliest event time stays. True where that was news.
+    pub fn see(&mut self, time: DateTime<Utc>, source: &str) -> bool {
+        let earlier = self.sighting.as_ref().is_none_or(|known| time < known.first);
+        if earlier {
+            self.sighting = Some(Sighting { first: time, source: source.to_owned() });
+        }
+        earlier
+    }
+}

@@ -1,0 +1,108 @@
+//! One activity from end to end: remember, judge, deliver. The same for the function and the command
+//! line; only the lookup, the store and the publisher differ.
+//!
+//! Round trips to the store: one read and one write for an event that matches nothing, three more for
+//! one that alerts.
+
+use std::sync::Arc;
+
+use chrono::{DateTime, Utc};
+
+use crate::activity::Activity;
+use crate::alert::{self, Alert};
+use crate::detection::Detection;
+use crate::engine::{self, Judgement};
+use crate::history::deliver::{Delivery, DeliveryError, Fate, Publisher};
+use crate::history::{Memory, Store, StoreError, trail};
+use crate::lookup::{Facts, Lookup};
+use crate::policy::Policy;
+
+/// How often a conflicting or failing store is tried before the event is given back.
+const TRIES: usize = 8;
+
+/// Everything that an event meets on its way.
+pub struct Pipeline<'a, L, S, P> {
+    pub policy: &'a Policy,
+    /// Set where the configured policy could not be loaded.
+    pub policy_note: Option<&'a str>,
+    pub lookup: &'a L,
+    /// `None` where no history is kept: every alert goes out, and says that it may be a repetition.
+    pub store: Option<&'a S>,
+    pub publisher: &'a P,
+    /// This invocation's own name in claims.
+    pub token: &'a str,
+    /// When this invocation is over at the latest.
+    pub deadline: DateTime<Utc>,
+    /// The clock; over archives, the event's own time.
+    pub now: &'a (dyn Fn() -> DateTime<Utc> + Sync),
+}
+
+/// What came of one activity.
+pub struct Processed {
+    pub judgement: Judgement,
+    pub alerts: Vec<(Alert, Fate)>,
+    /// Detections kept back by the policy, with its reason.
+    pub suppressed: Vec<(&'static Detection, String)>,
+}
+
+impl<L: Lookup, S: Store, P: Publisher> Pipeline<'_, L, S, P> {
+    /// Judges an activity and delivers its alerts. On an error nothing is acknowledged: the same
+    /// event must come again.
+    pub async fn process(&self, activity: Arc<Activity>) -> Result<Processed, DeliveryError> {
+        let judgement = self.judge(activity).await?;
+        let told = alert::alerts(&judgement, self.policy, self.policy_note);
+        let alerts = match self.store {
+            Some(store) => {
+                let delivery = Delivery {
+                    store,
+                    publisher: self.publisher,
+                    token: self.token.to_owned(),
+                    deadline: self.deadline,
+                    now: self.now,
+                };
+                delivery.deliver(told.alerts).await?
+            }
+            None => {
+                let mut alerts = Vec::new();
+                for alert in told.alerts {
+                    self.publisher.publish(&alert).await.map_err(DeliveryError::Publish)?;
+                    alerts.push((alert, Fate::Published));
+                }
+                alerts
+            }
+        };
+        Ok(Processed { judgement, alerts, suppressed: told.suppressed })
+    }
+
+    /// Reads what is remembered, judges, and writes what the event adds. Somebody else wrote in
+    /// between: reads and judges again, so that of two events that make a chain the later writer sees
+    /// the other.
+    async fn judge(&self, activity: Arc<Activity>) -> Result<Judgement, StoreError> {
+        let mut facts = Facts::default();
+        let keys = trail::keys(&activity);
+        let Some(store) = self.store.filter(|_| !keys.is_empty()) else {
+            return Ok(engine::judge(activity, self.policy, self.lookup, &Memory::none(), &mut facts).await);
+        };
+        let mut last = StoreError::Conflict;
+        for attempt in 1..=TRIES {
+            match store.load(&keys).await {
+                Ok(found) => {
+                    let memory = Memory::new(&keys, found, (self.now)());
+                    let judgement =
+                        engine::judge(activity.clone(), self.policy, self.lookup, &memory, &mut facts).await;
+                    let changed = trail::remember(&judgement, &memory);
+                    if changed.is_empty() {
+                        return Ok(judgement);
+                    }
+                    match store.save(&changed).await {
+                        Ok(()) => return Ok(judgement),
+                        Err(error) => last = error,
+                    }
+                }
+                Err(error) => last = error,
+            }
+            crate::history::pause(self.token, attempt).await;
+        }
+        Err(last)
+    }
+}
