@@ -22,6 +22,7 @@ pub mod engine;
 pub mod function;
 pub mod hash;
 pub mod history;
+pub mod indicators;
 pub mod lookup;
 #[cfg(feature = "aws")]
 pub mod notify;
@@ -32,4 +33,5 @@ pub mod policy;
 pub mod replay;
 pub mod severity;
 pub mod source;
+pub mod text;
 pub mod user_data;

@@ -60,7 +60,7 @@ pub fn write_alert(
                 let colour = out.colour();
                 write!(out, "{}", alert::terminal::text(alert, colour))
             } else {
-                writeln!(out, "Subject: {}\n", alert::subject::subject(alert))?;
+                writeln!(out, "Subject: {}\n", alert::subject(alert))?;
                 write!(out, "{}", alert::email::text(alert))
             }
         }

@@ -40,7 +40,7 @@ pub async fn run(options: Options) -> miette::Result<Outcome> {
         match options.format {
             ExplainFormat::Text => {
                 let gap = if number == 0 { "" } else { "\n" };
-                write!(out, "{gap}{}", alert::explain::table(judgement, width, colour)).into_diagnostic()?;
+                write!(out, "{gap}{}", alert::explain(judgement, width, colour)).into_diagnostic()?;
             }
             ExplainFormat::Json => writeln!(out, "{}", object(judgement)).into_diagnostic()?,
         }

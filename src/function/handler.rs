@@ -79,10 +79,7 @@ impl App {
 
     /// # Errors
     /// Whenever not everything was read, judged and published: all of the payload comes again.
-    pub(super) async fn handle(
-        self: Arc<Self>,
-        event: LambdaEvent<Box<RawValue>>,
-    ) -> Result<Reply, Failed> {
+    pub(super) async fn handle(self: Arc<Self>, event: LambdaEvent<Box<RawValue>>) -> Result<Reply, Failed> {
         let (payload, context) = event.into_parts();
         let (region, account) = self.place(&context);
         let lookup = self
@@ -95,11 +92,7 @@ impl App {
             lookup,
             current: self.policies.current().await,
             deadline: Instant::now() + time_for(context.deadline(), SystemTime::now()),
-            surroundings: Surroundings {
-                account: Some(account),
-                region: Some(region),
-                received: Utc::now(),
-            },
+            surroundings: Surroundings { account: Some(account), region: Some(region), received: Utc::now() },
             begun: AtomicBool::new(false),
             tally: Mutex::default(),
         });
@@ -240,7 +233,8 @@ impl App {
                 Some(Ok(Err(failed))) => result = result.and(Err(failed)),
                 Some(Err(error)) => {
                     tracing::error!(error = %error, "judging an activity broke off");
-                    result = result.and(Err(Failed::NotPublished("judging an activity broke off".to_owned())));
+                    result =
+                        result.and(Err(Failed::NotPublished("judging an activity broke off".to_owned())));
                 }
             }
         }

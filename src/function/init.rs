@@ -20,7 +20,8 @@ fn post(api: &str, message: &str) -> std::io::Result<()> {
     let host = api.trim_start_matches("http://");
     let (host, base) = host.split_once('/').unwrap_or((host, ""));
     let slash = if base.is_empty() { "" } else { "/" };
-    let body = json!({"errorType": "Imagewarden.Setup", "errorMessage": message, "stackTrace": []}).to_string();
+    let body =
+        json!({"errorType": "Imagewarden.Setup", "errorMessage": message, "stackTrace": []}).to_string();
     let mut stream = TcpStream::connect(host)?;
     stream.set_read_timeout(Some(Duration::from_secs(2)))?;
     stream.set_write_timeout(Some(Duration::from_secs(2)))?;

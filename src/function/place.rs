@@ -48,7 +48,8 @@ mod tests {
     #[test]
     fn what_is_no_record_of_several_is_not_cut_out() {
         let log = json!({"Records": [1]});
-        for place in ["", "requestPayload", "Records[1]", "Records[x]", "Other[0]", "Records[0].body[0]", "]"] {
+        for place in ["", "requestPayload", "Records[1]", "Records[x]", "Other[0]", "Records[0].body[0]", "]"]
+        {
             assert_eq!(record(&log, place), None, "{place}");
         }
     }

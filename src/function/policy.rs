@@ -205,7 +205,8 @@ mod tests {
             PolicySource::of_uri("s3://bucket/a/policy.yaml"),
             Some(PolicySource::Object { bucket: "bucket".to_owned(), key: "a/policy.yaml".to_owned() })
         );
-        for bad in ["", "policy.yaml", "file:", "ssm:", "s3://", "s3://bucket", "s3://bucket/", "https://x/y"] {
+        for bad in ["", "policy.yaml", "file:", "ssm:", "s3://", "s3://bucket", "s3://bucket/", "https://x/y"]
+        {
             assert_eq!(PolicySource::of_uri(bad), None, "{bad}");
         }
     }

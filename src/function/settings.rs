@@ -45,7 +45,8 @@ impl Settings {
             variable(name).map(|value| value.trim().to_owned()).filter(|value| !value.is_empty())
         };
         let topic = topic("TOPIC_ARN", variable("TOPIC_ARN").ok_or(SettingsError::NoTopic)?)?;
-        let chat_topic = variable("CHAT_TOPIC_ARN").map(|arn| self::topic("CHAT_TOPIC_ARN", arn)).transpose()?;
+        let chat_topic =
+            variable("CHAT_TOPIC_ARN").map(|arn| self::topic("CHAT_TOPIC_ARN", arn)).transpose()?;
         let https = match variable("HTTPS_BODY").as_deref() {
             None | Some("chat") => HttpsBody::Chat,
             Some("ocsf") => HttpsBody::Ocsf,
@@ -78,8 +79,7 @@ fn is_url(text: &str) -> bool {
 
 /// IAM's characters for a role's name, and the slash of its path.
 fn is_role(text: &str) -> bool {
-    text.len() <= 576
-        && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_+=,.@-/".contains(&byte))
+    text.len() <= 576 && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_+=,.@-/".contains(&byte))
 }
 
 #[cfg(test)]
@@ -89,9 +89,8 @@ mod tests {
     const TOPIC: &str = "arn:aws:sns:eu-central-1:111122223333:alerts";
 
     fn read(pairs: &[(&str, &str)]) -> Result<Settings, String> {
-        let find = |name: &str| {
-            pairs.iter().find(|(key, _)| *key == name).map(|(_, value)| (*value).to_owned())
-        };
+        let find =
+            |name: &str| pairs.iter().find(|(key, _)| *key == name).map(|(_, value)| (*value).to_owned());
         Settings::read(find).map_err(|error| error.to_string())
     }
 

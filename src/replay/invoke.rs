@@ -29,20 +29,16 @@ impl Function {
 
     /// Invokes the function and waits. The reply, or why the payload is still failed.
     pub(super) async fn invoke(&self, payload: String) -> Result<String, String> {
-        let answer = self
-            .client
-            .invoke()
-            .function_name(&self.name)
-            .payload(Blob::new(payload))
-            .send()
-            .await
-            .map_err(|error| {
-                let failure = Failure::of(&error);
-                let detail =
-                    if matches!(failure.cause, Cause::Other(_)) { failure.detail.as_str() } else { "" };
-                let colon = if detail.is_empty() { "" } else { ": " };
-                format!("lambda:Invoke: {}{colon}{detail}", failure.reason())
-            })?;
+        let answer =
+            self.client.invoke().function_name(&self.name).payload(Blob::new(payload)).send().await.map_err(
+                |error| {
+                    let failure = Failure::of(&error);
+                    let detail =
+                        if matches!(failure.cause, Cause::Other(_)) { failure.detail.as_str() } else { "" };
+                    let colon = if detail.is_empty() { "" } else { ": " };
+                    format!("lambda:Invoke: {}{colon}{detail}", failure.reason())
+                },
+            )?;
         let reply = answer.payload.map(Blob::into_inner).unwrap_or_default();
         let reply = String::from_utf8_lossy(&reply).into_owned();
         let parsed: Value = serde_json::from_str(&reply).unwrap_or(Value::Null);

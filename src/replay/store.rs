@@ -222,8 +222,7 @@ mod tests {
     #[test]
     fn a_source_is_told_by_its_form() {
         assert_eq!(Source::of("failures"), Source::Path(PathBuf::from("failures")));
-        let bucket =
-            |prefix: &str| Source::Bucket { bucket: "bucket".to_owned(), prefix: prefix.to_owned() };
+        let bucket = |prefix: &str| Source::Bucket { bucket: "bucket".to_owned(), prefix: prefix.to_owned() };
         assert_eq!(Source::of("s3://bucket"), bucket(""));
         assert_eq!(Source::of("s3://bucket/aws/lambda/"), bucket("aws/lambda/"));
         let url = "https://sqs.eu-central-1.amazonaws.com/111122223333/failures";

@@ -369,3 +369,12 @@ proptest! {
         prop_assert!(reading.activities.len() + reading.ignored + reading.unreadable.len() >= 1);
     }
 }
+
+#[test]
+fn every_sample_is_listed_in_the_readme() {
+    let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("events");
+    let readme = std::fs::read_to_string(folder.join("README.md")).unwrap();
+    for (name, _) in samples() {
+        assert!(readme.contains(&format!("]({name})")), "{name}");
+    }
+}

@@ -100,9 +100,7 @@ impl AwsLookup {
             }
         }
         // Dropping the set ends the calls that are late. Their lateness is this activity's: not cached.
-        answers.extend(asked.into_iter().map(|key| {
-            (key, Fact::Unavailable("out of time".to_owned()))
-        }));
+        answers.extend(asked.into_iter().map(|key| (key, Fact::Unavailable("out of time".to_owned()))));
         answers
     }
 

@@ -1,0 +1,397 @@
+//! Files that scripts write: what is in them, and what will run them.
+
+use super::nested::Scan;
+use super::{RedirectOp, UnitKind, WrittenFile, basename, language_by_shebang};
+use crate::user_data::Language;
+
+/// Written files that are kept.
+pub(super) const MAX_FILES: usize = 128;
+/// Bytes of all written files that are kept.
+const MAX_BYTES: usize = 2 << 20;
+
+/// What runs a file at a place.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Role {
+    /// A crontab; those of the system name a user in each line.
+    Cron {
+        with_user: bool,
+    },
+    /// A systemd unit.
+    Unit,
+    /// Run at boot or at login: rc.local, init.d, profile.d, .bashrc.
+    Boot,
+    Ordinary,
+}
+
+/// What runs a file that stands at `path`.
+pub(crate) fn role(path: &str) -> Role {
+    let starts = |prefixes: &[&str]| prefixes.iter().any(|prefix| path.starts_with(prefix));
+    if path == "/etc/crontab" || path == "/etc/anacrontab" || starts(&["/etc/cron.d/"]) {
+        return Role::Cron { with_user: true };
+    }
+    if starts(&["/var/spool/cron/"]) {
+        return Role::Cron { with_user: false };
+    }
+    if starts(&["/etc/systemd/", "/lib/systemd/", "/usr/lib/systemd/", "/run/systemd/"])
+        && (path.ends_with(".service") || path.ends_with(".conf") || path.ends_with(".timer"))
+    {
+        return Role::Unit;
+    }
+    let name = basename(path);
+    if starts(&["/etc/init.d/", "/etc/rc.d/", "/etc/profile.d/", "/etc/cron.daily/", "/etc/cron.hourly/"])
+        || starts(&[
+            "/etc/cron.weekly/",
+            "/etc/cron.monthly/",
+            "/var/lib/cloud/scripts/",
+            "/etc/update-motd.d/",
+        ])
+        || matches!(path, "/etc/rc.local" | "/etc/profile" | "/etc/bashrc" | "/etc/bash.bashrc")
+        || matches!(name, ".bashrc" | ".bash_profile" | ".profile" | ".zshrc" | ".bash_logout")
+    {
+        return Role::Boot;
+    }
+    Role::Ordinary
+}
+
+/// How a file's text is scanned: for its place, its first line, or the language of whatever runs it.
+pub(super) fn as_script(
+    path: &str,
+    text: &str,
+    run_by: Option<Language>,
+) -> Option<(UnitKind, Language, String)> {
+    Some(match role(path) {
+        Role::Cron { with_user } => (UnitKind::Cron, Language::Shell, cron_commands(text, with_user)),
+        Role::Unit => (UnitKind::Boot, Language::Shell, unit_commands(text)),
+        Role::Boot => (UnitKind::Boot, Language::Shell, text.to_owned()),
+        Role::Ordinary => {
+            let language = language_by_shebang(text)
+                .or_else(|| language_by_extension(path).filter(|_| run_by.is_some()))
+                .or(run_by)?;
+            (UnitKind::File(path.to_owned()), language, text.to_owned())
+        }
+    })
+}
+
+/// A path with `~` and doubled slashes undone.
+pub(crate) fn absolute(path: &str) -> String {
+    let path = path.strip_prefix("~/").map_or_else(|| path.to_owned(), |rest| format!("/root/{rest}"));
+    let path = path.replace("/./", "/");
+    if path.contains("//") { path.replace("//", "/") } else { path }
+}
+
+/// Whether a word names a file, whole or, when relative, by its last part.
+pub(crate) fn same(word: &str, path: &str) -> bool {
+    if word == path {
+        return true;
+    }
+    let word = word.trim_start_matches("./");
+    if word.is_empty() {
+        return false;
+    }
+    match (word.starts_with('/') || word.starts_with('~'), path.starts_with('/')) {
+        (true, true) => absolute(word) == path,
+        _ => basename(word) == basename(path) && basename(path).len() > 1,
+    }
+}
+
+pub(crate) fn language_by_extension(path: &str) -> Option<Language> {
+    Some(match path.rsplit_once('.')?.1 {
+        "sh" | "bash" => Language::Shell,
+        "py" => Language::Python,
+        "pl" => Language::Perl,
+        "rb" => Language::Ruby,
+        "php" => Language::Php,
+        "ps1" => Language::PowerShell,
+        "bat" | "cmd" => Language::Batch,
+        "js" | "lua" => Language::Other,
+        _ => return None,
+    })
+}
+
+/// The commands of a crontab, each on its own line, other lines left blank.
+pub(crate) fn cron_commands(text: &str, with_user: bool) -> String {
+    let mut out = String::with_capacity(text.len());
+    for line in text.lines() {
+        out.push_str(cron_command(line, with_user).unwrap_or(""));
+        out.push('\n');
+    }
+    out
+}
+
+fn cron_command(line: &str, with_user: bool) -> Option<&str> {
+    let line = line.trim();
+    if line.is_empty() || line.starts_with('#') {
+        return None;
+    }
+    let fields = if line.starts_with('@') {
+        1
+    } else if line.starts_with(|c: char| c.is_ascii_digit() || c == '*') {
+        5
+    } else {
+        // `NAME=value` and what is no cron line: shell will make of it what it can.
+        return Some(line);
+    };
+    let mut rest = line;
+    for _ in 0..fields + usize::from(with_user) {
+        rest = rest.split_once([' ', '\t']).map_or("", |(_, rest)| rest.trim_start());
+    }
+    // A system crontab's line in a user's crontab, or the other way about.
+    Some(rest.strip_prefix("root ").unwrap_or(rest))
+}
+
+/// The commands that a systemd unit starts, each on its own line, other lines left blank.
+pub(crate) fn unit_commands(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut continued = false;
+    for line in text.lines() {
+        let line = line.trim();
+        let value =
+            line.split_once('=').filter(|(key, _)| key.trim().starts_with("Exec")).map(|(_, value)| value);
+        if let Some(value) = value {
+            out.push_str(value.trim_start_matches(['-', '@', '+', '!', ':', ' ']));
+            continued = line.ends_with('\\');
+        } else if continued {
+            out.push_str(line);
+            continued = line.ends_with('\\');
+        }
+        out.push('\n');
+    }
+    out
+}
+
+/// String literals of Python, Perl, Ruby, PHP or JavaScript that are handed to a shell: (offset, text).
+pub(super) fn shell_literals(text: &str) -> Vec<(usize, String)> {
+    const CALLS: &[&str] = &[
+        "system",
+        "popen",
+        "exec",
+        "execSync",
+        "shell_exec",
+        "passthru",
+        "run",
+        "call",
+        "check_call",
+        "check_output",
+        "Popen",
+        "getoutput",
+        "spawn",
+        "spawnSync",
+        "execvp",
+        "execl",
+        "capture2",
+        "execute",
+    ];
+    let mut found = Vec::new();
+    let mut at = 0;
+    while let Some(next) = text.get(at..).and_then(|rest| rest.find(['(', '`', '"', '\''])) {
+        let here = at + next;
+        at = here + 1;
+        match text.as_bytes().get(here) {
+            Some(b'(') => {
+                let before = text.get(..here).unwrap_or("").trim_end();
+                let name =
+                    before.rsplit(|c: char| !c.is_ascii_alphanumeric() && c != '_').next().unwrap_or("");
+                if !CALLS.contains(&name) {
+                    continue;
+                }
+                let Some((literals, end)) = call_literals(text, here + 1) else { continue };
+                at = end;
+                if !literals.is_empty() {
+                    found.push((here, literals.join(" ")));
+                }
+            }
+            // Perl, Ruby and PHP run what stands in backticks.
+            Some(b'`') => {
+                let Some(length) = text.get(at..).and_then(|rest| rest.find('`')) else { continue };
+                let inside = text.get(at..at + length).unwrap_or("");
+                if !inside.contains('\n') && !inside.is_empty() {
+                    found.push((here, inside.to_owned()));
+                }
+                at += length + 1;
+            }
+            Some(_) => {
+                // Perl's and Ruby's `system "..."`.
+                let before = text.get(..here).unwrap_or("").trim_end();
+                let (literal, end) = quoted(text, here);
+                if before.ends_with("system") || before.ends_with("exec") {
+                    found.push((here, literal));
+                }
+                at = end;
+            }
+            None => break,
+        }
+        if found.len() >= 64 {
+            break;
+        }
+    }
+    found
+}
+
+/// The string literals among a call's arguments, up to its closing parenthesis.
+fn call_literals(text: &str, start: usize) -> Option<(Vec<String>, usize)> {
+    let mut at = start;
+    let mut literals = Vec::new();
+    let end = text.len().min(start.saturating_add(4096));
+    while at < end {
+        match text.as_bytes().get(at)? {
+            b')' | b'\n' if !literals.is_empty() => break,
+            b')' => break,
+            b'"' | b'\'' => {
+                let (literal, behind) = quoted(text, at);
+                literals.push(literal);
+                at = behind;
+            }
+            _ => at += 1,
+        }
+    }
+    Some((literals, at))
+}
+
+/// A quoted literal from its opening quote: the text, and where it ends.
+fn quoted(text: &str, start: usize) -> (String, usize) {
+    let bytes = text.as_bytes();
+    let Some(quote) = bytes.get(start) else { return (String::new(), start + 1) };
+    let tripled = bytes.get(start + 1) == Some(quote) && bytes.get(start + 2) == Some(quote);
+    let from = if tripled { start + 3 } else { start + 1 };
+    let mut at = from;
+    while let Some(byte) = bytes.get(at) {
+        if *byte == b'\\' {
+            at += 2;
+            continue;
+        }
+        if byte == quote {
+            let closed = !tripled || (bytes.get(at + 1) == Some(quote) && bytes.get(at + 2) == Some(quote));
+            if closed {
+                let literal = super::encoding::escapes(text.get(from..at).unwrap_or(""));
+                return (literal, at + if tripled { 3 } else { 1 });
+            }
+        }
+        if *byte == b'\n' && !tripled {
+            break;
+        }
+        at += 1;
+    }
+    (String::new(), start + 1)
+}
+
+impl Scan {
+    /// A file that the script wrote, or that was there before: its text, and whether it was decoded.
+    pub(super) fn file(&self, path: &str) -> Option<(&str, bool)> {
+        if path.is_empty() {
+            return None;
+        }
+        let written = self.script.files.iter().find(|file| same(path, &file.path));
+        let written = written.map(|file| (file.text.as_str(), file.decoded));
+        written.or_else(|| {
+            self.known.iter().find(|(known, _)| same(path, known)).map(|(_, text)| (text.as_str(), false))
+        })
+    }
+
+    /// Keep what a command writes into files, where that is known.
+    pub(super) fn record_writes(&mut self, index: usize) {
+        let Some(command) = self.script.commands.get(index) else { return };
+        let mut targets: Vec<(String, bool)> = command
+            .redirects
+            .iter()
+            .filter(|redirect| {
+                redirect.fd == 1
+                    && matches!(redirect.op, RedirectOp::Write | RedirectOp::Append | RedirectOp::Both)
+            })
+            .map(|redirect| (redirect.target.text.clone(), redirect.op == RedirectOp::Append))
+            .collect();
+        let mut reads = false;
+        match command.name.as_str() {
+            "tee" => {
+                let append = command.has("-a") || command.has("--append");
+                targets.extend(command.operands().map(|word| (word.text.clone(), append)));
+                reads = true;
+            }
+            "dd" => {
+                targets.extend(
+                    command
+                        .args()
+                        .iter()
+                        .filter_map(|word| word.text.strip_prefix("of="))
+                        .map(|path| (path.to_owned(), false)),
+                );
+                reads = true;
+            }
+            "mv" | "cp" | "install" | "ln" => {
+                let operands: Vec<&str> = command.operands().map(|word| word.text.as_str()).collect();
+                if let [from @ .., to] = operands.as_slice() {
+                    let Some(from) = from.last() else { return };
+                    let to =
+                        if to.ends_with('/') { format!("{to}{}", basename(from)) } else { (*to).to_owned() };
+                    if let Some((text, decoded)) = self.file(from) {
+                        let text = text.to_owned();
+                        self.write(to, text, false, index, decoded);
+                    }
+                }
+                return;
+            }
+            _ => {}
+        }
+        targets.retain(|(path, _)| !path.is_empty() && !path.starts_with("/dev/") && !path.starts_with('&'));
+        if targets.is_empty() {
+            return;
+        }
+        let output = if reads { self.input_of(index, 0) } else { self.output_of(index, 0) };
+        let Some(output) = output else { return };
+        for (path, append) in targets {
+            self.write(path, output.text(), append, index, output.decoded > 0);
+        }
+    }
+
+    fn write(&mut self, path: String, text: String, append: bool, writer: usize, decoded: bool) {
+        let path = absolute(&path);
+        let held: usize = self.script.files.iter().map(|file| file.text.len()).sum();
+        if held.saturating_add(text.len()) > MAX_BYTES {
+            self.script.over_bound = true;
+            return;
+        }
+        // Written more than once: everything it ever held is kept, since any of it may be run.
+        let room = self.script.files.len() < MAX_FILES;
+        match self.script.files.iter_mut().find(|file| file.path == path) {
+            Some(file) if !append && file.text == text => {}
+            Some(file) => {
+                file.text.push_str(&text);
+                file.decoded |= decoded;
+            }
+            None if room => {
+                self.script.files.push(WrittenFile {
+                    path,
+                    text,
+                    writer: writer as u32,
+                    decoded,
+                    scanned: false,
+                });
+            }
+            None => self.script.over_bound = true,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cron_and_unit_lines_give_their_commands_on_the_same_lines() {
+        let cron = "# c\nMAILTO=root\n*/5 * * * * root /tmp/x -q\n@reboot root sh /a\n";
+        assert_eq!(cron_commands(cron, true), "\nMAILTO=root\n/tmp/x -q\nsh /a\n");
+        assert_eq!(cron_commands("0 4 * * 1 curl x | sh", false), "curl x | sh\n");
+        let unit =
+            "[Service]\nExecStartPre=-/bin/mkdir /a\nExecStart=/bin/sh -c 'x' \\\n  y\nRestart=always\n";
+        assert_eq!(unit_commands(unit), "\n/bin/mkdir /a\n/bin/sh -c 'x' \\\ny\n\n");
+    }
+
+    #[test]
+    fn shell_in_other_languages_is_found() {
+        let python = "import os\nos.system('curl http://a | sh')\nsubprocess.run([\"wget\", \"-q\", \"x\"])\nprint('rm')\n";
+        let found: Vec<String> = shell_literals(python).into_iter().map(|(_, text)| text).collect();
+        assert_eq!(found, ["curl http://a | sh", "wget -q x"]);
+        let found: Vec<String> =
+            shell_literals("system \"id\"; $x = `uname -a`;").into_iter().map(|(_, t)| t).collect();
+        assert_eq!(found, ["id", "uname -a"]);
+    }
+}

@@ -1,0 +1,382 @@
+//! What commands carry: texts that are run because a command runs them.
+
+use super::files;
+use super::literal::{Output, is_decoder};
+use super::{
+    Budget, Command, Env, Known, MAX_NESTING, RedirectOp, Script, Span, Unit, UnitKind, Word, batch,
+    encoding, language_of, powershell, shell,
+};
+use crate::user_data::Language;
+use std::cell::Cell;
+
+/// A scan under way.
+pub(super) struct Scan {
+    pub script: Script,
+    pub env: Env,
+    pub budget: Budget,
+    pub outputs: Cell<usize>,
+    /// Files that are there before the script runs.
+    pub known: Known,
+    depth: usize,
+    decoded: usize,
+}
+
+impl Scan {
+    pub fn new(budget: Budget, known: &Known) -> Scan {
+        Scan {
+            script: Script::default(),
+            env: Env::default(),
+            known: Known::clone(known),
+            outputs: Cell::new(budget.outputs),
+            budget,
+            depth: 0,
+            decoded: 0,
+        }
+    }
+
+    /// The script, and what is left of the budget.
+    pub fn finish(mut self) -> (Script, Budget) {
+        self.scan_files();
+        if self.outputs.get() == 0 {
+            self.script.over_bound = true;
+        }
+        self.budget.outputs = self.outputs.get();
+        (self.script, self.budget)
+    }
+
+    /// Scan one text and what it carries.
+    pub(super) fn unit(
+        &mut self,
+        kind: UnitKind,
+        language: Language,
+        text: &str,
+        carrier: Option<u32>,
+    ) -> Span {
+        let start = self.command_count();
+        let empty = Span { start, end: start };
+        if text.trim().is_empty() {
+            return empty;
+        }
+        if carrier.is_some() {
+            match self.budget.nested.checked_sub(text.len()) {
+                Some(rest) if self.depth < MAX_NESTING => self.budget.nested = rest,
+                _ => {
+                    self.script.over_bound = true;
+                    return empty;
+                }
+            }
+        }
+        let decoded = usize::from(kind == UnitKind::Decoded);
+        self.decoded += decoded;
+        self.script.encodings = self.script.encodings.max(self.decoded);
+        self.depth += 1;
+        let unit = self.script.units.len() as u32;
+        self.script.units.push(Unit { kind, language, text: text.into(), carrier });
+        match language {
+            Language::Shell => {
+                let span = shell::scan(self, unit, text);
+                self.follow(span);
+            }
+            Language::PowerShell => powershell::scan(self, unit, text),
+            Language::Batch => batch::scan(self, unit, text),
+            Language::Python | Language::Perl | Language::Ruby | Language::Php | Language::Other => {
+                self.shell_strings(unit, text);
+            }
+        }
+        self.depth -= 1;
+        self.decoded -= decoded;
+        Span { start, end: self.command_count() }
+    }
+
+    /// Look at each command of a shell text for texts that it runs or writes.
+    fn follow(&mut self, span: Span) {
+        for index in span.indices() {
+            let Some(command) = self.script.commands.get(index) else { continue };
+            let interesting = !command.redirects.is_empty()
+                || command.stdin.is_some()
+                || carries_text(&command.name)
+                || language_of(&command.name).is_some();
+            if !interesting {
+                continue;
+            }
+            if let Some((language, kind, text)) = self.inline(index) {
+                let inner = self.unit(kind, language, &text, Some(index as u32));
+                self.set_inner(index, inner);
+            } else if let Some((language, text, decoded)) = self.standard_input(index) {
+                let kind = if decoded { UnitKind::Decoded } else { UnitKind::Stdin };
+                let inner = self.unit(kind, language, &text, Some(index as u32));
+                self.set_inner(index, inner);
+            } else if let Some(text) = self.crontab_input(index) {
+                let inner = self.unit(
+                    UnitKind::Cron,
+                    Language::Shell,
+                    &files::cron_commands(&text, false),
+                    Some(index as u32),
+                );
+                self.set_inner(index, inner);
+            }
+            self.record_writes(index);
+        }
+    }
+
+    /// As [`Scan::follow`], for texts that are no shell: only what stands in arguments.
+    pub(super) fn follow_inline(&mut self, span: Span) {
+        for index in span.indices() {
+            let carries =
+                self.script.commands.get(index).is_some_and(|command| language_of(&command.name).is_some());
+            if !carries {
+                continue;
+            }
+            if let Some((language, kind, text)) = self.inline(index) {
+                let inner = self.unit(kind, language, &text, Some(index as u32));
+                self.set_inner(index, inner);
+            }
+        }
+    }
+
+    pub(super) fn set_inner(&mut self, index: usize, inner: Span) {
+        if let Some(command) = self.script.commands.get_mut(index).filter(|_| !inner.is_empty()) {
+            command.inner = Some(inner);
+        }
+    }
+
+    /// The text in a command's own arguments that it runs.
+    fn inline(&self, index: usize) -> Option<(Language, UnitKind, String)> {
+        let command = self.script.commands.get(index)?;
+        let args = command.args();
+        let decoded = |words: &[Word]| {
+            let found = words.iter().flat_map(Word::subs).any(|(_, span)| self.decodes(*span));
+            if found { UnitKind::Decoded } else { UnitKind::Inline }
+        };
+        match command.name.as_str() {
+            "eval" => Some((Language::Shell, decoded(args), join(args))),
+            "trap" => args.first().map(|word| (Language::Shell, UnitKind::Inline, word.text.clone())),
+            "alias" => None,
+            "su" | "runuser" | "script" | "flock" | "watch" | "sg" | "tmux" | "screen" | "batch" | "ash"
+            | "dash" => {
+                let text = option_value(command, &["-c", "--command", "--session-command", "-qc", "-lc"])?;
+                Some((Language::Shell, decoded(std::slice::from_ref(text)), text.text.clone()))
+            }
+            "systemctl" | "service" => None,
+            name => {
+                let language = language_of(name)?;
+                match language {
+                    Language::Shell => {
+                        let text = shell_argument(args)?;
+                        Some((language, decoded(std::slice::from_ref(text)), text.text.clone()))
+                    }
+                    Language::PowerShell => powershell::argument(args).map(|(text, encoded)| {
+                        (language, if encoded { UnitKind::Decoded } else { UnitKind::Inline }, text)
+                    }),
+                    Language::Batch => {
+                        let at = args
+                            .iter()
+                            .position(|word| matches!(word.text.as_str(), "/c" | "/k" | "/C" | "/K"))?;
+                        Some((language, UnitKind::Inline, join(args.get(at + 1..)?)))
+                    }
+                    _ => {
+                        let flags: &[&str] = match language {
+                            Language::Python => &["-c", "-Sc", "-Bc", "-uc"],
+                            Language::Php => &["-r"],
+                            _ => &["-e", "-E", "-MIO", "-rsocket", "--eval", "-le", "-ne", "-we"],
+                        };
+                        let text = args.iter().skip_while(|word| !flags.contains(&word.text.as_str()));
+                        let text = text.filter(|word| !word.text.starts_with('-')).next()?;
+                        Some((language, decoded(std::slice::from_ref(text)), text.text.clone()))
+                    }
+                }
+            }
+        }
+    }
+
+    /// What an interpreter is given on its standard input, as far as the text tells.
+    fn standard_input(&self, index: usize) -> Option<(Language, String, bool)> {
+        let command = self.script.commands.get(index)?;
+        let language = match command.name.as_str() {
+            "at" | "batch" => Language::Shell,
+            "su" | "chroot" | "sudo" => Language::Shell,
+            "source" | "." => Language::Shell,
+            name => language_of(name)?,
+        };
+        if !reads_script(command) {
+            return None;
+        }
+        // `bash <(echo ...)`, `source <(...)`
+        let substituted = command.args().iter().flat_map(Word::subs).next().map(|(_, span)| *span);
+        let output: Output = match substituted {
+            Some(span) => self.outputs_of(span, 0)?,
+            None => self.input_of(index, 0)?,
+        };
+        Some((language, output.text(), output.decoded > 0))
+    }
+
+    /// `crontab -` and `crontab FILE`.
+    fn crontab_input(&self, index: usize) -> Option<String> {
+        let command = self.script.commands.get(index).filter(|command| command.name == "crontab")?;
+        if command.has("-r") || command.has("-l") {
+            return None;
+        }
+        let file =
+            command.operands().last().filter(|word| word.text != "-").and_then(|word| self.file(&word.text));
+        match file {
+            Some((text, _)) => Some(text.to_owned()),
+            None => self.input_of(index, 0).map(|output| output.text()),
+        }
+    }
+
+    /// Whether some command in a span undoes an encoding.
+    pub(super) fn decodes(&self, span: Span) -> bool {
+        self.script
+            .commands
+            .get(span.start as usize..span.end as usize)
+            .unwrap_or_default()
+            .iter()
+            .any(is_decoder)
+    }
+
+    /// Shell commands in string literals of another language: `os.system("curl ...")`.
+    fn shell_strings(&mut self, unit: u32, text: &str) {
+        for (offset, literal) in super::files::shell_literals(text) {
+            let index = self.push(Command {
+                words: vec![Word::literal("system")],
+                unit,
+                offset: offset as u32,
+                ..Command::default()
+            });
+            if let Some(index) = index {
+                let inner = self.unit(UnitKind::Inline, Language::Shell, &literal, Some(index));
+                self.set_inner(index as usize, inner);
+            }
+        }
+    }
+
+    /// Scan the files that were written and are run, or stand where something runs them.
+    fn scan_files(&mut self) {
+        // A file's script may write further files; each is scanned once.
+        let mut at = 0;
+        while at < self.script.files.len().min(files::MAX_FILES) {
+            let Some(file) = self.script.files.get(at) else { break };
+            let (path, text, writer) = (file.path.clone(), file.text.clone(), file.writer);
+            at += 1;
+            let run_by = self.is_run(&path);
+            let Some((kind, language, text)) = files::as_script(&path, &text, run_by) else { continue };
+            if let Some(file) = self.script.files.get_mut(at - 1) {
+                file.scanned = true;
+            }
+            self.unit(kind, language, &text, Some(writer));
+        }
+    }
+
+    /// The language of whatever runs a file.
+    fn is_run(&self, path: &str) -> Option<Language> {
+        let name = super::basename(path);
+        if name.len() < 2 {
+            return None;
+        }
+        self.script.commands.iter().find_map(|command| {
+            let is_it = |word: &Word| files::same(&word.text, path);
+            if command.words.get(command.start).is_some_and(is_it) {
+                return Some(Language::Shell);
+            }
+            let language = match command.name.as_str() {
+                "source" | "." | "chmod" | "at" => Some(Language::Shell),
+                other => language_of(other),
+            }?;
+            command.args().iter().any(is_it).then_some(language)
+        })
+    }
+}
+
+fn carries_text(name: &str) -> bool {
+    matches!(
+        name,
+        "eval"
+            | "trap"
+            | "su"
+            | "runuser"
+            | "script"
+            | "flock"
+            | "watch"
+            | "sg"
+            | "tmux"
+            | "screen"
+            | "source"
+            | "."
+            | "crontab"
+            | "at"
+            | "batch"
+            | "dd"
+            | "tee"
+            | "mv"
+            | "cp"
+    )
+}
+
+fn join(words: &[Word]) -> String {
+    words.iter().map(|word| word.text.as_str()).collect::<Vec<_>>().join(" ")
+}
+
+fn option_value<'a>(command: &'a Command, options: &[&str]) -> Option<&'a Word> {
+    let at = command.args().iter().position(|word| options.contains(&word.text.as_str()))?;
+    command.args().get(at + 1)
+}
+
+/// The text behind `-c`, however it is bundled: `-lc`, `-ec`, `-xc`.
+fn shell_argument(args: &[Word]) -> Option<&Word> {
+    let mut words = args.iter();
+    while let Some(word) = words.next() {
+        let text = word.text.as_str();
+        if text == "-o" || text == "-O" || text == "+o" || text == "--rcfile" || text == "--init-file" {
+            words.next();
+        } else if text.starts_with('-') && !text.starts_with("--") && text.contains('c') {
+            return words.find(|word| !word.text.starts_with('-'));
+        } else if !text.starts_with('-') && !text.starts_with('+') {
+            return None;
+        }
+    }
+    None
+}
+
+/// Whether an interpreter takes its script from standard input or from a substitution, having been
+/// given neither a script file nor an inline text.
+pub(crate) fn reads_script(command: &Command) -> bool {
+    let shell = matches!(language_of(&command.name), Some(Language::Shell));
+    let mut args = command.args().iter();
+    while let Some(word) = args.next() {
+        let text = word.text.as_str();
+        match text {
+            "-" | "/dev/stdin" | "/proc/self/fd/0" | "/dev/fd/0" => return true,
+            "-s" if shell => return true,
+            "--" => continue,
+            "-o" | "-O" | "+o" | "-W" | "-X" => {
+                args.next();
+            }
+            _ if text.starts_with('-') && !text.starts_with("--") => {
+                if text.contains('c') || text.contains('m') || (!shell && text.contains(['e', 'r', 'n', 'p']))
+                {
+                    return false;
+                }
+                if shell && text.contains('s') {
+                    return true;
+                }
+            }
+            _ if text.starts_with('-') || text.starts_with('+') => {}
+            _ => return text.starts_with("/dev/fd/") && !word.subs().is_empty(),
+        }
+    }
+    !matches!(command.name.as_str(), "source" | ".")
+        || command.redirects.iter().any(|redirect| redirect.op == RedirectOp::Read)
+}
+
+/// A value decoded from base64 that reads as text.
+pub(super) fn decoded_text(encoded: &str) -> Option<String> {
+    let bytes = encoding::base64(encoded.as_bytes())?;
+    let bytes = match bytes.as_slice() {
+        [0x1f, 0x8b, ..] => encoding::gzip(&bytes)?,
+        _ => bytes,
+    };
+    let text = encoding::text_of(&bytes);
+    let odd =
+        text.chars().take(256).filter(|c| (c.is_control() && !c.is_whitespace()) || *c == '\u{fffd}').count();
+    (odd * 20 <= text.chars().take(256).count()).then_some(text)
+}

@@ -1,0 +1,359 @@
+//! The PowerShell scanner: statements as flat lists of words.
+//!
+//! Parentheses only separate words, so that `iex (New-Object Net.WebClient).DownloadString('u')` is one
+//! command with everything in it. Backticks, `'a'+'b'`, `[char]99` and `-f` are undone, variables with
+//! literal values filled in, names lower-cased.
+
+use super::nested::{Scan, decoded_text};
+use super::{Command, Span, UnitKind, Word, encoding};
+use crate::user_data::Language;
+use std::collections::HashMap;
+
+/// Decoded payloads followed in one text.
+const MAX_PAYLOADS: usize = 16;
+/// Bytes that variables may add to one text.
+const MAX_PASTED: usize = 256 << 10;
+
+pub(super) fn scan(scan: &mut Scan, unit: u32, text: &str) {
+    let start = scan.command_count();
+    let mut lexer = Lexer {
+        text,
+        at: 0,
+        scan,
+        unit,
+        words: Vec::new(),
+        word: None,
+        offset: None,
+        pipe: None,
+        variables: HashMap::new(),
+        pasted: 0,
+    };
+    lexer.run();
+    let span = Span { start, end: scan.command_count() };
+    payloads(scan, span);
+    scan.follow_inline(span);
+}
+
+/// Base64 texts that a statement decodes.
+fn payloads(scan: &mut Scan, span: Span) {
+    let mut found = Vec::new();
+    for index in span.indices() {
+        let Some(command) = scan.script.commands.get(index) else { continue };
+        let lower = |word: &Word| word.text.to_ascii_lowercase();
+        if !command.words.iter().any(|word| lower(word).contains("frombase64string")) {
+            continue;
+        }
+        for word in command.words.iter().filter(|word| word.text.len() >= 16) {
+            let bytes = encoding::base64(word.text.as_bytes());
+            let inflated =
+                bytes.as_deref().and_then(encoding::deflate).map(|bytes| encoding::text_of(&bytes));
+            let compressed = command.words.iter().any(|word| lower(word).contains("deflate"));
+            let text = if compressed { inflated } else { decoded_text(&word.text) };
+            if let Some(text) = text.filter(|_| found.len() < MAX_PAYLOADS) {
+                found.push((index, text));
+            }
+        }
+    }
+    for (index, text) in found {
+        let inner = scan.unit(UnitKind::Decoded, Language::PowerShell, &text, Some(index as u32));
+        scan.set_inner(index, inner);
+    }
+}
+
+/// The script in the arguments of `powershell`, and whether it was encoded.
+pub(super) fn argument(args: &[Word]) -> Option<(String, bool)> {
+    let mut at = 0;
+    while let Some(word) = args.get(at) {
+        let lower = word.text.to_ascii_lowercase();
+        let Some(option) = lower.strip_prefix(['-', '/', '\u{2013}']) else {
+            return Some((join(args.get(at..)?), false));
+        };
+        at += 1;
+        if option.starts_with("enc") || matches!(option, "e" | "ec" | "en") {
+            let encoded = &args.get(at)?.text;
+            return decoded_text(encoded).map(|text| (text, true));
+        }
+        if !option.is_empty() && "command".starts_with(option) {
+            return Some((join(args.get(at..)?), false));
+        }
+        if option == "file" || option == "f" {
+            return None;
+        }
+        let valued =
+            ["executionpolicy", "windowstyle", "version", "psconsolefile", "inputformat", "outputformat"];
+        if option == "ep" || option == "ex" || valued.iter().any(|name| name.starts_with(option)) {
+            at += 1;
+        }
+    }
+    None
+}
+
+fn join(words: &[Word]) -> String {
+    words.iter().map(|word| word.text.as_str()).collect::<Vec<_>>().join(" ")
+}
+
+struct Lexer<'t, 's> {
+    text: &'t str,
+    at: usize,
+    scan: &'s mut Scan,
+    unit: u32,
+    words: Vec<Word>,
+    word: Option<Word>,
+    offset: Option<usize>,
+    pipe: Option<Span>,
+    variables: HashMap<String, String>,
+    pasted: usize,
+}
+
+impl Lexer<'_, '_> {
+    fn peek(&self, ahead: usize) -> Option<u8> {
+        self.text.as_bytes().get(self.at + ahead).copied()
+    }
+    fn rest(&self) -> &str {
+        self.text.get(self.at..).unwrap_or("")
+    }
+    fn word(&mut self) -> &mut Word {
+        self.offset.get_or_insert(self.at);
+        self.word.get_or_insert_default()
+    }
+
+    fn run(&mut self) {
+        while let Some(byte) = self.peek(0) {
+            match byte {
+                b' ' | b'\t' | b'\r' | b'(' | b')' | b',' => {
+                    self.at += 1;
+                    self.end_word();
+                }
+                b'\n' | b';' | b'{' | b'}' => {
+                    self.at += 1;
+                    self.end_statement(false);
+                }
+                b'|' => {
+                    self.at += 1;
+                    self.end_statement(true);
+                }
+                b'&' => {
+                    self.at += 1;
+                    self.end_word();
+                }
+                b'<' if self.peek(1) == Some(b'#') => {
+                    let length = self.rest().find("#>").map_or(self.rest().len(), |length| length + 2);
+                    self.at += length;
+                }
+                b'#' if self.word.is_none() => {
+                    self.at += self.rest().find('\n').unwrap_or(self.rest().len());
+                }
+                b'`' => {
+                    self.at += 1;
+                    match self.peek(0) {
+                        Some(b'\r') if self.peek(1) == Some(b'\n') => self.at += 2,
+                        Some(b'\n') => self.at += 1,
+                        _ => self.character(),
+                    }
+                }
+                b'@' if matches!(self.peek(1), Some(b'\'' | b'"')) => self.here_string(),
+                b'\'' | b'"' => self.quoted(byte),
+                b'$' => self.variable(),
+                b'[' if self.char_cast() => {}
+                _ => self.character(),
+            }
+        }
+        self.end_statement(false);
+    }
+
+    fn character(&mut self) {
+        if let Some(c) = self.rest().chars().next() {
+            self.word().text.push(c);
+            self.at += c.len_utf8();
+        }
+    }
+
+    fn here_string(&mut self) {
+        let closer = if self.peek(1) == Some(b'\'') { "'@" } else { "\"@" };
+        self.at += 2;
+        let length = self.rest().find(closer).unwrap_or(self.rest().len());
+        let body = self.rest().get(..length).unwrap_or("").trim().to_owned();
+        self.word().text.push_str(&body);
+        self.word().quoted = true;
+        self.at = (self.at + length + closer.len()).min(self.text.len());
+    }
+
+    fn quoted(&mut self, quote: u8) {
+        let start = self.at;
+        self.at += 1;
+        self.word().quoted = true;
+        loop {
+            match self.peek(0) {
+                None => {
+                    // Never closed: an ordinary character after all, from its line's end on.
+                    let line = self.text.get(start..).and_then(|rest| rest.find('\n'));
+                    self.at = line.map_or(self.text.len(), |length| start + length);
+                    break;
+                }
+                Some(byte) if byte == quote && self.peek(1) == Some(quote) => {
+                    self.at += 1;
+                    self.character();
+                }
+                Some(byte) if byte == quote => {
+                    self.at += 1;
+                    break;
+                }
+                Some(b'`') if quote == b'"' => {
+                    self.at += 1;
+                    self.character();
+                }
+                Some(b'$') if quote == b'"' => self.variable(),
+                Some(_) => self.character(),
+            }
+        }
+        self.joined();
+    }
+
+    /// `'a' + 'b'`: goes on with the same word.
+    fn joined(&mut self) {
+        let rest = self.rest().trim_start_matches([' ', ')']);
+        let Some(behind) = rest.strip_prefix('+') else { return };
+        let behind = behind.trim_start_matches([' ', '\t', '\r', '\n', '(', '`']);
+        if behind.starts_with(['\'', '"', '[', '$']) {
+            self.at = self.text.len() - behind.len();
+        }
+    }
+
+    /// `[char]99`, `[char]0x63`
+    fn char_cast(&mut self) -> bool {
+        let rest = self.rest();
+        let Some(tail) = rest.get(..6).filter(|head| head.eq_ignore_ascii_case("[char]")).and(rest.get(6..))
+        else {
+            return false;
+        };
+        let tail = tail.trim_start_matches(['(', ' ']);
+        let (radix, digits) = tail.strip_prefix("0x").map_or((10, tail), |digits| (16, digits));
+        let length = digits.bytes().take(6).take_while(|byte| (*byte as char).is_digit(radix)).count();
+        let number = digits.get(..length).and_then(|digits| u32::from_str_radix(digits, radix).ok());
+        let Some(c) = number.and_then(char::from_u32) else { return false };
+        let end = self.text.len() - digits.len() + length;
+        self.word().text.push(c);
+        self.word().quoted = true;
+        self.at = end;
+        self.joined();
+        true
+    }
+
+    fn variable(&mut self) {
+        let rest = self.text.get(self.at + 1..).unwrap_or("");
+        let braces = rest.starts_with('{');
+        let body = if braces { rest.get(1..).unwrap_or("") } else { rest };
+        let length = body
+            .bytes()
+            .take_while(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b':'))
+            .count();
+        let name = body.get(..length).unwrap_or("").trim_end_matches(':').to_ascii_lowercase();
+        let used = if braces { name.len() + 2 } else { name.len() };
+        let value = self.variables.get(&name).cloned();
+        let starts_statement = self.words.is_empty() && self.word.is_none();
+        match value {
+            Some(value)
+                if !name.is_empty() && !self.assigned(used) && self.pasted + value.len() <= MAX_PASTED =>
+            {
+                self.pasted += value.len();
+                self.word().text.push_str(&value);
+            }
+            _ => {
+                let word = self.word();
+                word.text.push('$');
+                word.text.push_str(&name);
+                word.dynamic |= !starts_statement;
+            }
+        }
+        self.at = (self.at + 1 + used).min(self.text.len());
+        while !self.text.is_char_boundary(self.at) {
+            self.at += 1;
+        }
+        self.joined();
+    }
+
+    /// Whether the variable here is the target of an assignment.
+    fn assigned(&self, used: usize) -> bool {
+        let behind = self.text.get(self.at + 1 + used..).unwrap_or("").trim_start_matches([' ', '\t']);
+        self.words.is_empty() && (behind.starts_with('=') || behind.starts_with("+="))
+    }
+
+    fn end_word(&mut self) {
+        if let Some(word) = self.word.take() {
+            self.words.push(word);
+        }
+    }
+
+    fn end_statement(&mut self, piped: bool) {
+        self.end_word();
+        let offset = self.offset.take().unwrap_or(self.at) as u32;
+        let mut words = std::mem::take(&mut self.words);
+        format_operator(&mut words);
+        if let [target, equals, value, rest @ ..] = words.as_slice() {
+            if target.text.starts_with('$') && matches!(equals.text.as_str(), "=" | "+=") {
+                let name = target.text.trim_start_matches('$').to_owned();
+                if rest.is_empty() && value.quoted && !value.dynamic {
+                    let held = self.variables.entry(name).or_default();
+                    if equals.text == "=" {
+                        held.clear();
+                    }
+                    held.push_str(&value.text);
+                }
+            }
+        }
+        // `$x = command`: the command is what runs, its target stays in front of it as an assignment.
+        let mut assigns = Vec::new();
+        if words.len() > 2 && words.get(1).is_some_and(|word| word.text == "=" && !word.quoted) {
+            let target = words.remove(0);
+            words.remove(0);
+            assigns.push((target.text.trim_start_matches('$').to_owned(), Word::default()));
+        }
+        if words.is_empty() {
+            if !piped {
+                self.pipe = None;
+            }
+            return;
+        }
+        let command = Command {
+            words,
+            assigns,
+            stdin: self.pipe.take(),
+            piped,
+            unit: self.unit,
+            offset,
+            ..Command::default()
+        };
+        let index = self.scan.push_named(command);
+        self.pipe = if piped { index.map(Span::one) } else { None };
+    }
+}
+
+/// `'{1}{0}' -f 'b','a'`
+fn format_operator(words: &mut Vec<Word>) {
+    let Some(at) = words.iter().position(|word| word.text.eq_ignore_ascii_case("-f") && !word.quoted) else {
+        return;
+    };
+    let Some(format) =
+        at.checked_sub(1).and_then(|before| words.get(before)).filter(|word| word.text.contains('{'))
+    else {
+        return;
+    };
+    let mut text = String::new();
+    let mut rest = format.text.as_str();
+    while let Some(open) = rest.find('{') {
+        text.push_str(rest.get(..open).unwrap_or(""));
+        let tail = rest.get(open + 1..).unwrap_or("");
+        let close = tail.find('}').unwrap_or(tail.len());
+        let index = tail.get(..close).and_then(|digits| digits.parse::<usize>().ok());
+        if let Some(value) = index.and_then(|index| words.get(at + 1 + index)) {
+            text.push_str(&value.text);
+        }
+        rest = tail.get(close + 1..).unwrap_or("");
+        if text.len() > 4096 {
+            return;
+        }
+    }
+    text.push_str(rest);
+    words.truncate(at - 1);
+    words.push(Word { text, quoted: true, ..Word::default() });
+}

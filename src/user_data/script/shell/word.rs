@@ -1,0 +1,464 @@
+//! Inside a word: quotes, escapes, expansions.
+
+use super::super::{SubKind, encoding};
+use super::frame::{Frame, Kind, WordBuf};
+use super::{Lexer, MAX_DEPTH, MAX_RECOVERIES};
+
+impl<'t> Lexer<'t, '_> {
+    /// The word under construction; begins one where there is none.
+    pub(super) fn word(&mut self) -> &mut WordBuf {
+        let at = self.at;
+        match self.stack.last_mut() {
+            Some(frame) => {
+                frame.offset.get_or_insert(at);
+                frame.word.get_or_insert_with(|| WordBuf { start: at, ..WordBuf::default() })
+            }
+            None => &mut self.spare,
+        }
+    }
+
+    /// Add the text from `start` to here.
+    pub(super) fn take(&mut self, start: usize) {
+        let slice = self.slice(start, self.at);
+        if !slice.is_empty() {
+            let end = std::mem::replace(&mut self.at, start);
+            self.word().text.push_str(slice);
+            self.at = end;
+        }
+    }
+
+    /// Add the character here as it is, whatever it means elsewhere.
+    pub(super) fn literal_byte(&mut self) {
+        let start = self.at;
+        self.at += 1;
+        while self.at < self.text.len() && !self.text.is_char_boundary(self.at) {
+            self.at += 1;
+        }
+        self.take(start);
+    }
+
+    pub(super) fn may_open(&self) -> bool {
+        self.stack.len() < MAX_DEPTH && self.recoveries <= MAX_RECOVERIES
+    }
+
+    pub(super) fn backslash(&mut self) {
+        match self.peek(1) {
+            Some(b'\n') => self.at += 2,
+            Some(b'\r') if self.peek(2) == Some(b'\n') => self.at += 3,
+            Some(b'`') => {
+                // Inside backticks this is how a second level is opened and closed.
+                let levels = self.stack.iter().filter(|frame| frame.kind == Kind::Backtick).count();
+                self.at += 1;
+                match levels {
+                    0 => {
+                        self.word().quoted = true;
+                        self.literal_byte();
+                    }
+                    1 if self.may_open() => {
+                        self.at += 1;
+                        self.open(Kind::Backtick, self.at);
+                    }
+                    _ => self.close_backtick(),
+                }
+            }
+            Some(_) => {
+                self.word().quoted = true;
+                self.at += 1;
+                self.literal_byte();
+            }
+            None => self.at += 1,
+        }
+    }
+
+    pub(super) fn single_quoted(&mut self) {
+        let start = self.at + 1;
+        let rest = self.slice(start, self.text.len());
+        self.word().quoted = true;
+        match rest.find('\'') {
+            Some(length) => {
+                self.at = start + length;
+                self.take(start);
+                self.at = start + length + 1;
+            }
+            // Never closed, so no other one is either: it is an ordinary character.
+            None => self.at = start,
+        }
+    }
+
+    pub(super) fn open_double_quotes(&mut self, opened: usize) {
+        self.word().quoted = true;
+        if let Some(frame) = self.stack.last_mut() {
+            frame.double_quoted = Some(opened);
+        }
+    }
+
+    /// One step in `"..."` or in the body of a here-document.
+    pub(super) fn step_double_quoted(&mut self) {
+        let body = self.top().is_some_and(|frame| frame.kind == Kind::Body && frame.double_quoted.is_none());
+        let start = self.at;
+        while let Some(byte) = self.peek(0) {
+            if matches!(byte, b'\\' | b'$' | b'`') || (byte == b'"' && !body) {
+                break;
+            }
+            self.at += 1;
+        }
+        self.take(start);
+        match self.peek(0) {
+            Some(b'"') => {
+                self.at += 1;
+                self.word();
+                if let Some(frame) = self.stack.last_mut() {
+                    frame.double_quoted = None;
+                }
+            }
+            Some(b'\\') => match self.peek(1) {
+                Some(b'\n') => self.at += 2,
+                Some(b'`') => self.backslash(),
+                Some(b'$' | b'\\') => {
+                    self.at += 1;
+                    self.literal_byte();
+                }
+                Some(b'"') if !body => {
+                    self.at += 1;
+                    self.literal_byte();
+                }
+                _ => self.literal_byte(),
+            },
+            Some(b'$') => self.dollar(),
+            Some(b'`') => self.backtick(),
+            _ => {}
+        }
+    }
+
+    pub(super) fn backtick(&mut self) {
+        if self.stack.iter().any(|frame| frame.kind == Kind::Backtick) {
+            self.close_backtick();
+        } else if self.may_open() {
+            self.word();
+            self.at += 1;
+            self.open(Kind::Backtick, self.at);
+        } else {
+            self.at += 1;
+            self.end_command(false);
+        }
+    }
+
+    fn close_backtick(&mut self) {
+        self.at += 1;
+        while let Some(kind) = self.top().map(|frame| frame.kind == Kind::Backtick) {
+            if self.stack.len() <= 1 {
+                return;
+            }
+            self.close_top();
+            if kind {
+                return;
+            }
+        }
+    }
+
+    pub(super) fn dollar(&mut self) {
+        let opened = self.at;
+        let quoted = self.top().is_some_and(Frame::quotes);
+        match self.peek(1) {
+            Some(b'(') if self.peek(2) == Some(b'(') && self.may_open() => {
+                self.word();
+                self.at += 3;
+                self.open(Kind::Arithmetic { depth: 0, value: true }, opened);
+            }
+            Some(b'(') if self.may_open() => {
+                self.word();
+                self.at += 2;
+                self.open(Kind::Substitution(SubKind::Command), opened);
+            }
+            Some(b'(') => {
+                // Too deep to keep apart: what is inside is scanned as commands all the same.
+                self.at += 2;
+                self.end_command(false);
+            }
+            Some(b'{') if self.may_open() => self.open_parameter(),
+            Some(b'\'') if !quoted => {
+                let rest = self.slice(self.at + 2, self.text.len());
+                let (value, length) = encoding::ansi_c(rest);
+                self.word().quoted = true;
+                self.word().text.push_str(&value);
+                self.at += 2 + length;
+            }
+            Some(b'"') if !quoted => self.at += 1,
+            Some(byte) if byte.is_ascii_alphabetic() || byte == b'_' => {
+                let length = identifier(self.bytes.get(self.at + 1..).unwrap_or_default());
+                let name = self.slice(self.at + 1, self.at + 1 + length);
+                self.word();
+                self.at += 1 + length;
+                self.expand(name, "", quoted);
+            }
+            Some(b'0'..=b'9' | b'@' | b'*') => {
+                let name = self.slice(self.at + 1, self.at + 2);
+                self.word();
+                self.at += 2;
+                self.expand(name, "", quoted);
+            }
+            Some(b'#' | b'?' | b'$' | b'!' | b'-') => {
+                self.word();
+                self.at += 2;
+                self.paste_unknown("0");
+            }
+            _ => self.literal_byte(),
+        }
+    }
+
+    fn open_parameter(&mut self) {
+        let opened = self.at;
+        let mut start = self.at + 2;
+        let mut prefix = None;
+        if let Some(byte @ (b'#' | b'!')) = self.bytes.get(start) {
+            if self.bytes.get(start + 1).is_some_and(|byte| byte.is_ascii_alphanumeric() || *byte == b'_') {
+                prefix = Some(*byte);
+                start += 1;
+            }
+        }
+        let rest = self.bytes.get(start..).unwrap_or_default();
+        let length = match rest.first() {
+            Some(b'@' | b'*' | b'#' | b'?' | b'$' | b'!' | b'-') => 1,
+            Some(byte) if byte.is_ascii_digit() => {
+                rest.iter().take_while(|byte| byte.is_ascii_digit()).count()
+            }
+            _ => identifier(rest),
+        };
+        let mut name = self.slice(start, start + length).to_owned();
+        self.word();
+        self.at = start + length;
+        match prefix {
+            Some(b'!') => name = self.scan.env.get(&name, 0).text.unwrap_or_default(),
+            Some(_) => name.insert(0, '#'),
+            None => {}
+        }
+        self.open(Kind::Parameter(name), opened);
+    }
+
+    /// One step between a parameter's name and its closing brace.
+    pub(super) fn step_parameter(&mut self) {
+        let outer_quotes = self.stack.iter().rev().nth(1).is_some_and(Frame::quotes);
+        let start = self.at;
+        while let Some(byte) = self.peek(0) {
+            if matches!(byte, b'}' | b'\\' | b'$' | b'`' | b'"') || (byte == b'\'' && !outer_quotes) {
+                break;
+            }
+            self.at += 1;
+        }
+        self.take(start);
+        match self.peek(0) {
+            Some(b'}') => {
+                self.at += 1;
+                self.close_top();
+            }
+            Some(b'\\') => {
+                // Patterns keep their escapes; `transform` undoes them.
+                self.at += 1;
+                if self.peek(0) == Some(b'/') {
+                    self.word().text.push('\\');
+                }
+                if self.peek(0).is_some() {
+                    self.literal_byte();
+                }
+            }
+            Some(b'"') => {
+                let opened = self.at;
+                self.at += 1;
+                self.open_double_quotes(opened);
+            }
+            Some(b'\'') => self.single_quoted(),
+            Some(b'$') => self.dollar(),
+            Some(b'`') => self.backtick(),
+            _ => {}
+        }
+    }
+
+    /// A parameter's closing brace was met: `word` is what stood behind the name.
+    pub(super) fn close_parameter(&mut self, name: &str, word: Option<WordBuf>) {
+        let operation = word.unwrap_or_default();
+        let quoted = self.top().is_some_and(Frame::quotes);
+        if let Some(from) = operation.from {
+            let into = self.word().expansions();
+            into.subs.extend(from.subs);
+            into.vars.extend(from.vars);
+        }
+        self.word().dynamic |= operation.dynamic;
+        if let Some(name) = name.strip_prefix('#') {
+            match self.scan.env.get(name, 0).text {
+                Some(value) => self.paste(&value.chars().count().to_string(), quoted),
+                None => self.paste_unknown("0"),
+            }
+            return;
+        }
+        if operation.text.is_empty() || !operation.text.starts_with(['=', ':']) {
+            return self.expand(name, &operation.text, quoted);
+        }
+        self.expand(name, &operation.text, quoted);
+        if let Some(value) = operation.text.strip_prefix(":=").or_else(|| operation.text.strip_prefix('=')) {
+            if self.scan.env.items(name).is_none() {
+                let word = super::super::Word {
+                    text: value.to_owned(),
+                    dynamic: operation.dynamic,
+                    ..Default::default()
+                };
+                self.scan.env.set(name, &word, false);
+            }
+        }
+    }
+
+    /// `$name` or `${name operation}`.
+    fn expand(&mut self, name: &str, operation: &str, quoted: bool) {
+        if name.is_empty() {
+            return self.paste_unknown("${}");
+        }
+        if matches!(name, "@" | "*") || name.bytes().all(|byte| byte.is_ascii_digit()) {
+            // Positional parameters: unset at the top of a user data script, unknown in functions.
+            let other = [":-", ":=", "-", "="].iter().find_map(|prefix| operation.strip_prefix(prefix));
+            self.word().expansions().vars.push(name.to_owned());
+            match other {
+                Some(other) => self.paste(other, quoted),
+                None => {
+                    let word = self.word();
+                    word.expanded = true;
+                    word.dynamic = true;
+                }
+            }
+            return;
+        }
+        if matches!(operation, "[@]" | "[*]") && self.scan.env.items(name).is_some() {
+            let items = self.scan.env.items(name).map(<[String]>::to_vec).unwrap_or_default();
+            for (index, item) in items.iter().enumerate() {
+                if index > 0 {
+                    self.split_word(quoted && operation == "[*]");
+                }
+                self.paste(item, true);
+            }
+            return;
+        }
+        let value = self.scan.env.apply(name, operation);
+        let several = self.scan.env.items(name).is_some_and(|items| items.len() > 1);
+        if value.dynamic || several {
+            let word = self.word();
+            word.dynamic |= value.dynamic;
+            word.expansions().vars.push(name.to_owned());
+        }
+        match value.text {
+            Some(text) => self.paste(&text, quoted),
+            None => {
+                let placeholder = format!("${{{name}}}");
+                self.paste_unknown(&placeholder);
+            }
+        }
+    }
+
+    /// Add a known value; unquoted, its white space ends words.
+    pub(super) fn paste(&mut self, value: &str, quoted: bool) {
+        if !self.scan.spend_expansion(value.len()) {
+            return self.paste_unknown("$()");
+        }
+        let assigned = self.word().equals.is_some() && self.top().is_some_and(|frame| frame.words.is_empty());
+        self.word().expanded = true;
+        if quoted || assigned {
+            self.word().quoted |= quoted;
+            self.word().text.push_str(value);
+            return;
+        }
+        let mut pieces = value.split([' ', '\t', '\n']);
+        if let Some(first) = pieces.next() {
+            self.word().text.push_str(first);
+        }
+        for piece in pieces {
+            self.split_word(false);
+            if !piece.is_empty() {
+                self.word().text.push_str(piece);
+                self.word().expanded = true;
+            }
+        }
+    }
+
+    /// White space that came out of an expansion.
+    fn split_word(&mut self, keep: bool) {
+        if keep {
+            self.word().text.push(' ');
+            return;
+        }
+        let empty = self
+            .top()
+            .and_then(|frame| frame.word.as_ref())
+            .is_none_or(|word| word.text.is_empty() && !word.quoted);
+        if empty {
+            let from = self.stack.last_mut().and_then(|frame| frame.word.take()).and_then(|word| word.from);
+            if from.is_some() {
+                self.word().from = from;
+            }
+        } else {
+            self.end_word();
+        }
+    }
+
+    pub(super) fn paste_unknown(&mut self, placeholder: &str) {
+        let word = self.word();
+        word.expanded = true;
+        word.dynamic = true;
+        word.text.push_str(placeholder);
+    }
+
+    /// An unquoted `=`: an assignment, if what stands before it is a name.
+    pub(super) fn equals(&mut self) {
+        let at_command = self.top().is_some_and(Frame::at_command);
+        let word = self.word();
+        if word.equals.is_none() && !word.quoted && !word.expanded {
+            let name = word.text.strip_suffix('+').unwrap_or(&word.text);
+            let name = name.split_once('[').map_or(name, |(name, _)| name);
+            let named = !name.is_empty() && identifier(name.as_bytes()) == name.len();
+            if named {
+                word.equals = Some(word.text.len());
+                // Braces and patterns in a value are not expanded.
+                word.brace &= !at_command;
+            }
+        }
+        word.text.push('=');
+    }
+
+    /// One step in `((...))`.
+    pub(super) fn step_arithmetic(&mut self) {
+        while let Some(byte) = self.peek(0) {
+            let Some(Kind::Arithmetic { depth, .. }) = self.stack.last_mut().map(|frame| &mut frame.kind)
+            else {
+                return;
+            };
+            match byte {
+                b'(' => *depth += 1,
+                b')' if *depth > 0 => *depth -= 1,
+                b')' if self.peek(1) == Some(b')') => {
+                    self.at += 2;
+                    return self.close_top();
+                }
+                b')' => {
+                    // One parenthesis alone: these were subshells, not arithmetic.
+                    let opened = self.top().map_or(self.at, |frame| frame.opened);
+                    return self.recover(opened);
+                }
+                b'\\' => self.at += 1,
+                b'$' => return self.dollar(),
+                b'`' => return self.backtick(),
+                _ => {}
+            }
+            self.at += 1;
+        }
+        self.at = self.at.min(self.bytes.len());
+    }
+
+    /// The end of the line, from here.
+    pub(super) fn line_end(&self) -> Option<usize> {
+        self.slice(self.at, self.text.len()).find('\n').map(|length| self.at + length)
+    }
+}
+
+/// How long the identifier at the start is.
+pub(super) fn identifier(bytes: &[u8]) -> usize {
+    if bytes.first().is_none_or(|byte| byte.is_ascii_digit()) {
+        return 0;
+    }
+    bytes.iter().take_while(|byte| byte.is_ascii_alphanumeric() || **byte == b'_').count()
+}

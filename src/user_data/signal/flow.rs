@@ -1,0 +1,490 @@
+//! Where data goes: from a download or a decoder through pipes, variables and files to whatever runs it.
+
+use std::collections::{HashMap, HashSet};
+
+use super::Part;
+use super::fetch::{self, Fetch, Output, Standing};
+use crate::user_data::script::{
+    Command, RedirectOp, Span, SubKind, Word, absolute, basename, is_decoder, language_of, reads_script,
+};
+use crate::user_data::{Language, Trust};
+
+/// Commands looked at when following one pipe or variable back.
+const MAX_STEPS: usize = 512;
+/// Downloads and runs that are compared with each other.
+const MAX_PATHS: usize = 512;
+
+/// A place in the scripts: part and command.
+pub type Place = (usize, usize);
+
+/// A file that came from somewhere else.
+#[derive(Debug)]
+pub struct Download {
+    pub path: String,
+    pub at: Place,
+    pub standing: Standing,
+    /// Over an open connection.
+    pub open: bool,
+}
+
+/// A file that is run.
+#[derive(Debug)]
+pub struct Run {
+    pub path: String,
+    pub at: Place,
+    /// By `source` or `.`.
+    pub sourced: bool,
+}
+
+/// What all the scripts of a user data do with files.
+#[derive(Debug, Default)]
+pub struct Flow {
+    pub downloads: Vec<Download>,
+    pub runs: Vec<Run>,
+    /// Files whose content came out of a decoder, not known from the text.
+    pub decoded: Vec<(String, Place)>,
+    /// Commands that verify a checksum or signature, with what they say about files.
+    pub checks: Vec<(Place, String)>,
+    /// Variables that hold downloaded or decoded text.
+    variables: HashMap<(usize, String), Reach>,
+    /// Some download is from an untrusted host.
+    pub untrusted: bool,
+}
+
+/// What stands behind a pipe, a substitution or a variable.
+#[derive(Debug, Default, Clone)]
+pub struct Reach {
+    /// Downloads, with how far they are trusted; the worst.
+    pub standing: Option<Standing>,
+    pub open: bool,
+    pub decoder: bool,
+    /// A connection made by bash itself.
+    pub socket: bool,
+    /// Files read.
+    pub files: Vec<String>,
+    seen: HashSet<usize>,
+}
+
+impl Reach {
+    fn merge(&mut self, other: &Reach) {
+        self.standing = self.standing.max(other.standing);
+        self.open |= other.open;
+        self.decoder |= other.decoder;
+        self.socket |= other.socket;
+    }
+    /// A download worth the name: more than the instance's own metadata.
+    pub fn download(&self) -> Option<Standing> {
+        self.standing.filter(|standing| *standing > Standing::Local)
+    }
+}
+
+impl Flow {
+    /// Follow the files of all parts, which together are one boot.
+    pub fn of(parts: &[Part<'_>], trust: &Trust) -> Flow {
+        let mut flow = Flow::default();
+        for (number, part) in parts.iter().enumerate() {
+            flow.variables_of(number, part, trust);
+            let mut directory = Directory::default();
+            for (index, command) in part.script.commands.iter().enumerate() {
+                directory.enter(part, command);
+                flow.command((number, index), part, command, &directory, trust);
+            }
+        }
+        flow.untrusted |= flow.downloads.iter().any(|download| download.standing == Standing::Untrusted);
+        flow
+    }
+
+    fn variables_of(&mut self, number: usize, part: &Part<'_>, trust: &Trust) {
+        for command in &part.script.commands {
+            for (name, value) in &command.assigns {
+                if value.subs().is_empty() && value.vars().is_empty() {
+                    continue;
+                }
+                let reach = self.reach_of_word((number, part), value, trust);
+                if reach.standing.is_some() || reach.decoder || reach.socket {
+                    self.variables.entry((number, name.clone())).or_default().merge(&reach);
+                }
+            }
+        }
+    }
+
+    fn command(
+        &mut self,
+        at: Place,
+        part: &Part<'_>,
+        command: &Command,
+        directory: &Directory,
+        trust: &Trust,
+    ) {
+        if let Some(fetch) = fetch::parse(command) {
+            let standing = fetch.standing(trust);
+            self.untrusted |= standing == Standing::Untrusted && !fetch.upload;
+            if let Some(path) = target(part, command, &fetch).filter(|_| standing > Standing::Local) {
+                let path = directory.resolve(&path);
+                self.add_download(Download { path, at, standing, open: fetch.is_open() });
+            }
+        } else if is_decoder(command) {
+            if let Some(path) = written(part, command) {
+                if self.decoded.len() < MAX_PATHS {
+                    self.decoded.push((directory.resolve(&path), at));
+                }
+            }
+        } else if command.redirects.iter().any(|redirect| redirect.writes()) {
+            // `echo "$downloaded" > file`
+            let reach = self.reach_of_words((at.0, part), command.args(), trust);
+            if let (Some(standing), Some(path)) = (reach.download(), written(part, command)) {
+                self.add_download(Download {
+                    path: directory.resolve(&path),
+                    at,
+                    standing,
+                    open: reach.open,
+                });
+            }
+        }
+        match command.name.as_str() {
+            "mv" | "cp" | "install" | "ln" | "rename" => self.moved(at, command, directory),
+            "sha256sum" | "sha512sum" | "sha1sum" | "md5sum" | "shasum" | "sha384sum" | "cosign"
+            | "minisign" | "gpg" | "gpgv" | "gpg2" | "openssl" | "signify" | "slsa-verifier" | "rpmkeys" => {
+                self.check(at, part, command)
+            }
+            _ => {}
+        }
+        self.run(at, command, directory);
+    }
+
+    fn add_download(&mut self, download: Download) {
+        if self.downloads.len() < MAX_PATHS
+            && !download.path.is_empty()
+            && !download.path.starts_with("/dev/")
+        {
+            self.downloads.push(download);
+        }
+    }
+
+    fn moved(&mut self, at: Place, command: &Command, directory: &Directory) {
+        let operands: Vec<&str> = command.operands().map(|word| word.text.as_str()).collect();
+        let Some((to, from)) = operands.split_last() else { return };
+        for source in from {
+            let source = directory.resolve(source);
+            let found = self.downloads.iter().find(|download| download.path == source);
+            let Some((standing, open)) = found.map(|download| (download.standing, download.open)) else {
+                continue;
+            };
+            let mut path = directory.resolve(to);
+            if to.ends_with('/') {
+                path.push_str(basename(&source));
+            } else if !basename(&path).contains('.') && basename(&path) != basename(&source) {
+                // The target may be a folder; both readings are kept.
+                let inside = format!("{}/{}", path.trim_end_matches('/'), basename(&source));
+                self.add_download(Download { path: inside, at, standing, open });
+            }
+            self.add_download(Download { path, at, standing, open });
+        }
+    }
+
+    fn check(&mut self, at: Place, part: &Part<'_>, command: &Command) {
+        let verifies = match command.name.as_str() {
+            "gpg" | "gpg2" => command.has("--verify"),
+            "gpgv" | "slsa-verifier" | "rpmkeys" => true,
+            "cosign" => command.arg(0).starts_with("verify"),
+            "minisign" | "signify" => command.args().iter().any(|word| word.text.starts_with("-V")),
+            "openssl" => command.args().iter().any(|word| word.text.contains("verify")),
+            _ => command.args().iter().any(|word| {
+                word.text == "--check"
+                    || (word.text.starts_with('-') && !word.text.starts_with("--") && word.text.contains('c'))
+            }),
+        };
+        // `[ "$(sha256sum file | cut ...)" = "$expected" ]`
+        let compared = !verifies
+            && part.script.commands.iter().skip(at.1).take(8).any(|other| {
+                matches!(other.name.as_str(), "[" | "[[" | "test")
+                    && other
+                        .words
+                        .iter()
+                        .flat_map(Word::subs)
+                        .any(|(_, span)| span.indices().any(|index| index == at.1))
+            });
+        if !verifies && !compared {
+            return;
+        }
+        let mut text = String::new();
+        let mut add = |command: &Command| {
+            for word in command.args() {
+                text.push_str(&word.text);
+                text.push(' ');
+            }
+            for redirect in &command.redirects {
+                text.push_str(&redirect.target.text);
+                text.push(' ');
+            }
+        };
+        add(command);
+        let feeding =
+            command.stdin.map(|span| span.indices().take(8).collect::<Vec<_>>()).unwrap_or_default();
+        for index in feeding {
+            if let Some(command) = part.script.commands.get(index) {
+                add(command);
+            }
+        }
+        if self.checks.len() < MAX_PATHS {
+            self.checks.push((at, text));
+        }
+    }
+
+    fn run(&mut self, at: Place, command: &Command, directory: &Directory) {
+        if self.runs.len() >= MAX_PATHS {
+            return;
+        }
+        let program = command.program();
+        if program.contains('/') && !command.name.is_empty() {
+            let path = directory.resolve(program);
+            self.runs.push(Run { path, at, sourced: false });
+        }
+        let sourced = matches!(command.name.as_str(), "source" | ".");
+        let language = language_of(&command.name);
+        let starts = matches!(
+            command.name.as_str(),
+            "start-process" | "start" | "saps" | "&" | "invoke-item" | "msiexec"
+        );
+        if !(sourced || language.is_some() || starts) {
+            return;
+        }
+        if let Some(file) = script_argument(command, language) {
+            let path = directory.resolve(file);
+            self.runs.push(Run { path, at, sourced });
+        }
+    }
+
+    /// What stands behind a command's standard input.
+    pub fn reach_of_input(&self, at: (usize, &Part<'_>), command: &Command, trust: &Trust) -> Reach {
+        let mut reach = Reach::default();
+        if let Some(span) = command.stdin {
+            self.walk(at, span, trust, &mut reach);
+        }
+        for redirect in &command.redirects {
+            match redirect.op {
+                RedirectOp::Read | RedirectOp::HereString | RedirectOp::HereDocument => {
+                    if redirect.target.text.starts_with("/dev/tcp/") {
+                        reach.socket = true;
+                    } else if redirect.op == RedirectOp::Read && !redirect.target.dynamic {
+                        reach.files.push(redirect.target.text.clone());
+                    }
+                    if redirect.op != RedirectOp::HereDocument {
+                        self.word(at, &redirect.target, trust, &mut reach);
+                    }
+                }
+                _ => {}
+            }
+        }
+        reach
+    }
+
+    /// What stands behind a word: its substitutions and variables.
+    pub fn reach_of_word(&self, at: (usize, &Part<'_>), word: &Word, trust: &Trust) -> Reach {
+        let mut reach = Reach::default();
+        self.word(at, word, trust, &mut reach);
+        reach
+    }
+
+    pub fn reach_of_words(&self, at: (usize, &Part<'_>), words: &[Word], trust: &Trust) -> Reach {
+        let mut reach = Reach::default();
+        for word in words {
+            self.word(at, word, trust, &mut reach);
+        }
+        reach
+    }
+
+    fn word(&self, at: (usize, &Part<'_>), word: &Word, trust: &Trust, reach: &mut Reach) {
+        for (kind, span) in word.subs() {
+            if *kind != SubKind::Output {
+                self.walk(at, *span, trust, reach);
+            }
+        }
+        for name in word.vars() {
+            if let Some(held) = self.variables.get(&(at.0, name.clone())) {
+                reach.merge(held);
+            }
+        }
+    }
+
+    fn walk(&self, at: (usize, &Part<'_>), span: Span, trust: &Trust, reach: &mut Reach) {
+        // An explicit list of what is still to be looked at: chains may be long.
+        let mut open = vec![span];
+        while let Some(span) = open.pop() {
+            for index in span.indices() {
+                if reach.seen.len() >= MAX_STEPS || !reach.seen.insert(index) {
+                    continue;
+                }
+                let Some(command) = at.1.script.commands.get(index) else { continue };
+                self.step(at, command, trust, reach, &mut open);
+            }
+        }
+    }
+
+    fn step(
+        &self,
+        at: (usize, &Part<'_>),
+        command: &Command,
+        trust: &Trust,
+        reach: &mut Reach,
+        open: &mut Vec<Span>,
+    ) {
+        if let Some(fetch) = fetch::parse(command) {
+            if fetch.output == Output::Standard || saves_to_standard_output(&fetch) {
+                let standing = fetch.standing(trust);
+                reach.standing = reach.standing.max(Some(standing));
+                reach.open |= fetch.is_open();
+            }
+            return;
+        }
+        reach.decoder |= is_decoder(command);
+        for redirect in &command.redirects {
+            reach.socket |= redirect.target.text.starts_with("/dev/tcp/") && redirect.op != RedirectOp::Write;
+        }
+        if matches!(
+            command.name.as_str(),
+            "cat" | "zcat" | "tail" | "head" | "sed" | "tr" | "base64" | "gunzip" | "xxd"
+        ) {
+            reach.files.extend(
+                command.operands().take(4).filter(|word| !word.dynamic).map(|word| word.text.clone()),
+            );
+        }
+        // The exit codes of tests are no data.
+        if !matches!(command.name.as_str(), "[" | "[[" | "test") {
+            for word in command.args() {
+                open.extend(word.subs().iter().map(|(_, span)| *span));
+                for name in word.vars() {
+                    if let Some(held) = self.variables.get(&(at.0, name.clone())) {
+                        reach.merge(held);
+                    }
+                }
+            }
+        }
+        open.extend(command.stdin);
+        open.extend(command.inner);
+        open.extend(at.1.script.functions.get(&command.name).copied());
+    }
+
+    /// Whether something downloaded was verified before it was run.
+    pub fn is_verified(&self, download: &Download, run: Place) -> bool {
+        let name = basename(&download.path);
+        self.checks.iter().any(|(at, text)| {
+            *at > download.at && (*at < run || run.0 != at.0) && (text.contains(name) || names_no_file(text))
+        })
+    }
+}
+
+/// `sha256sum -c sums.txt`, `sha256sum -c -`: what is checked stands in another file.
+fn names_no_file(text: &str) -> bool {
+    text.split_ascii_whitespace().all(|word| {
+        let lower = word.to_ascii_lowercase();
+        word.starts_with('-')
+            || word.starts_with('$')
+            || ["sum", "sha", ".asc", ".sig", "check", "md5"].iter().any(|part| lower.contains(part))
+    })
+}
+
+fn saves_to_standard_output(fetch: &Fetch<'_>) -> bool {
+    matches!(&fetch.output, Output::File(file) if file.starts_with("/dev/stdout") || file.starts_with("/proc/self"))
+}
+
+/// The file that a download ends up in: its own option, a redirection, or the end of its pipe.
+fn target(part: &Part<'_>, command: &Command, fetch: &Fetch<'_>) -> Option<String> {
+    match &fetch.output {
+        Output::File(file) => Some(file.clone()),
+        Output::Nowhere => None,
+        Output::Standard => written(part, command),
+    }
+}
+
+/// The file that what a command prints is written to.
+fn written(part: &Part<'_>, command: &Command) -> Option<String> {
+    let mut command = command;
+    for _ in 0..16 {
+        let redirect = command.redirects.iter().find(|redirect| redirect.writes() && redirect.fd == 1);
+        if let Some(redirect) = redirect {
+            return Some(redirect.target.text.clone());
+        }
+        let next = part.script.commands.get(command.feeds? as usize)?;
+        match next.name.as_str() {
+            "tee" | "sponge" => return next.operands().next().map(|word| word.text.clone()),
+            "dd" => {
+                return next.args().iter().find_map(|word| word.text.strip_prefix("of=").map(str::to_owned));
+            }
+            _ => command = next,
+        }
+    }
+    None
+}
+
+/// The script file among an interpreter's arguments.
+fn script_argument(command: &Command, language: Option<Language>) -> Option<&str> {
+    if language.is_some() && command.redirects.is_empty() && reads_script(command) {
+        return None;
+    }
+    if language == Some(Language::PowerShell) {
+        let at = command.args().iter().position(|word| word.text.to_ascii_lowercase().starts_with("-f"))?;
+        return command.args().get(at + 1).map(|word| word.text.as_str());
+    }
+    let inline = command.args().iter().any(|word| {
+        let text = word.text.as_str();
+        text.starts_with('-')
+            && !text.starts_with("--")
+            && text.len() < 6
+            && (text.contains('c') || text.contains('e') && language != Some(Language::Shell))
+    });
+    if inline && language.is_some() {
+        // `sh -e file` is no inline text; `-c` is.
+        let shell = language == Some(Language::Shell);
+        if !shell || command.args().iter().any(|word| word.text.starts_with('-') && word.text.contains('c')) {
+            return None;
+        }
+    }
+    if let Some(redirect) = command.redirects.iter().find(|redirect| redirect.op == RedirectOp::Read) {
+        return Some(redirect.target.text.as_str()).filter(|text| !text.starts_with("/dev/"));
+    }
+    let word = command.operands().next()?;
+    Some(word.text.as_str()).filter(|text| !text.starts_with("/dev/fd/") && *text != "-")
+}
+
+/// The working directory, as far as `cd` gives it away.
+#[derive(Debug, Default)]
+struct Directory {
+    current: String,
+    home: bool,
+}
+
+impl Directory {
+    fn enter(&mut self, _part: &Part<'_>, command: &Command) {
+        match command.name.as_str() {
+            "cd" | "pushd" | "set-location" => {
+                let to = command.operands().next().map_or("/root", |word| word.text.as_str());
+                if to == "-" || to == ".." {
+                    self.current.clear();
+                } else {
+                    self.current = self.resolve(to);
+                }
+                self.home = false;
+            }
+            "popd" => self.current.clear(),
+            _ => {}
+        }
+    }
+
+    fn resolve(&self, path: &str) -> String {
+        let path = path.trim_start_matches("./");
+        if path.starts_with(['/', '~', '$']) || path.contains(":\\") || self.current.is_empty() {
+            return absolute(path);
+        }
+        absolute(&format!("{}/{path}", self.current.trim_end_matches('/')))
+    }
+}
+
+/// Whether two paths mean the same file; a relative one means any with its name.
+pub fn same_file(one: &str, other: &str) -> bool {
+    if one == other {
+        return !one.is_empty();
+    }
+    let relative = |path: &str| !path.starts_with(['/', '~', '$']) && !path.contains(":\\");
+    (relative(one) || relative(other)) && basename(one) == basename(other) && basename(one).len() > 1
+}

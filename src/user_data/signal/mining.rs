@@ -1,0 +1,341 @@
+//! `min`: miners, pools, wallets, and the tuning they profit from.
+
+use super::flow::Place;
+use super::hosts::Url;
+use super::network::{installed, only_prints};
+use super::{Case, Spot, fetch};
+use crate::indicators::{is_miner, is_mining_pool};
+use crate::user_data::script::{Command, basename};
+
+/// Commands whose arguments name what is looked for or killed, not what is used.
+const SEEKERS: &[&str] = &[
+    "pkill",
+    "killall",
+    "kill",
+    "killall5",
+    "pgrep",
+    "pidof",
+    "grep",
+    "egrep",
+    "fgrep",
+    "zgrep",
+    "ps",
+    "awk",
+    "gawk",
+    "iptables",
+    "ip6tables",
+    "nft",
+    "ufw",
+    "route",
+    "ip",
+    "firewall-cmd",
+    "rm",
+    "find",
+    "locate",
+    "which",
+    "whereis",
+    "lsof",
+    "netstat",
+    "ss",
+    "crontab",
+    "test",
+    "[",
+    "[[",
+    "read",
+    "fuser",
+    "chattr",
+    "userdel",
+    "stop-process",
+    "taskkill",
+    "remove-item",
+];
+/// Commands whose arguments are files they unpack, move or prepare.
+const HANDLERS: &[&str] = &[
+    "chmod",
+    "mv",
+    "cp",
+    "tar",
+    "unzip",
+    "bsdtar",
+    "cd",
+    "ln",
+    "install",
+    "make",
+    "cmake",
+    "mkdir",
+    "gunzip",
+    "start-process",
+    "expand-archive",
+    "start",
+    "pushd",
+    "dpkg",
+    "rpm",
+    "chown",
+    "setcap",
+    "touch",
+    "gzip",
+    "7z",
+    "sc",
+    "nssm",
+    "set-location",
+];
+
+pub(super) fn command(case: &mut Case<'_>, number: usize, index: usize, command: &Command) {
+    let at = (number, index);
+    tuning(case, at, command);
+    if SEEKERS.contains(&command.name.as_str()) || only_prints(command) {
+        return;
+    }
+    if names_miner(command) {
+        case.hit("min-01", at);
+    }
+    let blocks =
+        command.redirects.iter().any(|redirect| redirect.writes() && redirect.target.text == "/etc/hosts")
+            || (command.name == "tee" && command.operands().any(|word| word.text == "/etc/hosts"))
+            || command.words.iter().any(|word| word.text.ends_with("/etc/hosts"));
+    if blocks {
+        return;
+    }
+    for word in command.words.iter().chain(command.assigns.iter().map(|(_, word)| word)) {
+        word_signals(case, Spot::Command(at), &word.text);
+    }
+    for redirect in command.redirects.iter().filter(|redirect| redirect.target.text.len() > 8) {
+        word_signals(case, Spot::Command(at), &redirect.target.text);
+    }
+    // `-a rx/0`, `--coin monero`
+    let pairs = command.args().windows(2);
+    for pair in pairs {
+        let [option, value] = pair else { continue };
+        let value = value.text.to_ascii_lowercase();
+        let algorithm =
+            matches!(option.text.as_str(), "-a" | "--algo" | "--algorithm") && is_algorithm(&value);
+        let coin = option.text == "--coin"
+            && matches!(value.as_str(), "monero" | "xmr" | "arqma" | "dero" | "zephyr");
+        if algorithm || coin {
+            case.hit("min-02", at);
+        }
+    }
+}
+
+fn names_miner(command: &Command) -> bool {
+    if is_miner(&command.name) {
+        return true;
+    }
+    if HANDLERS.contains(&command.name.as_str()) {
+        return command.operands().any(|word| is_miner(basename(word.text.trim_end_matches('/'))));
+    }
+    if installed(command).into_iter().any(is_miner) {
+        return true;
+    }
+    if matches!(command.name.as_str(), "docker" | "podman" | "nerdctl" | "ctr" | "crictl") {
+        let starts =
+            command.operands().any(|word| matches!(word.text.as_str(), "run" | "pull" | "create" | "image"));
+        return starts && command.operands().any(|word| is_miner_image(&word.text));
+    }
+    let Some(fetch) = fetch::parse(command) else { return false };
+    let names = |url: &Url<'_>| url.path.split(['/', '?', '#', '=', '&']).any(is_miner);
+    fetch.urls.iter().any(names)
+        || matches!(&fetch.output, fetch::Output::File(file) if is_miner(basename(file)))
+}
+
+/// An image that is named after a miner in any part.
+pub(super) fn is_miner_image(image: &str) -> bool {
+    let image = image.split('@').next().unwrap_or(image);
+    image.split(['/', ':']).any(is_miner)
+}
+
+fn is_algorithm(value: &str) -> bool {
+    [
+        "rx/",
+        "cn/",
+        "cn-",
+        "cryptonight",
+        "randomx",
+        "argon2/",
+        "kawpow",
+        "ghostrider",
+        "astrobwt",
+        "gr",
+        "yespower",
+        "verushash",
+    ]
+    .iter()
+    .any(|name| if name.len() < 3 { value == *name } else { value.starts_with(name) })
+}
+
+/// A text that is no command: a configuration, a script in another language.
+pub(super) fn text(case: &mut Case<'_>, unit: (usize, u32), text: &str) {
+    let Some(part) = case.parts.get(unit.0) else { return };
+    let (place, _) = part.locate(unit.1, 0);
+    text_signals(case, Spot::Path(&place), text);
+}
+
+/// The signals of a text with several lines; the line that shows it is quoted.
+pub(super) fn text_signals(case: &mut Case<'_>, spot: Spot<'_>, text: &str) {
+    if is_configuration(text) {
+        case.hit_spot("min-02", spot, text.lines().find(|line| line.contains("pools")).unwrap_or(""));
+    }
+    for line in text.lines() {
+        let line = line.trim();
+        if !line.starts_with('#') && !line.starts_with("//") && line.len() > 5 {
+            word_signals(case, spot, line);
+        }
+    }
+}
+
+fn word_signals(case: &mut Case<'_>, spot: Spot<'_>, word: &str) {
+    if word.len() < 6 {
+        return;
+    }
+    if word.len() >= 10 && has_protocol(word) {
+        case.hit_spot("min-02", spot, word);
+    }
+    if word.contains('.') && names_pool(word) {
+        case.hit_spot("min-03", spot, word);
+    }
+    if word.len() >= 95 && has_wallet(word) {
+        case.hit_spot("min-04", spot, word);
+    }
+}
+
+/// Stratum, or an option that only miners have.
+fn has_protocol(word: &str) -> bool {
+    const NEEDLES: &[&str] = &[
+        "stratum+",
+        "stratum1+",
+        "stratum2+",
+        "stratums://",
+        "stratum://",
+        "daemon+http",
+        "--donate-level",
+        "\"donate-level\"",
+        "--randomx-",
+        "--rig-id",
+        "\"randomx\"",
+        "--nicehash",
+        "--cpu-max-threads-hint",
+        "\"max-threads-hint\"",
+        "rx/0",
+        "cn/r",
+        "--cuda-bfactor",
+        "--asm=auto",
+        "--cpu-memory-pool",
+        "donate-over-proxy",
+        "--huge-pages-jit",
+    ];
+    // Most words have none of the characters that all of these have.
+    word.contains(['+', '-', '/', '"']) && NEEDLES.iter().any(|needle| word.contains(needle))
+}
+
+/// A miner's configuration file.
+fn is_configuration(text: &str) -> bool {
+    let has = |key: &str| text.contains(&format!("\"{key}\""));
+    let marks = [
+        "pools",
+        "algo",
+        "coin",
+        "rig-id",
+        "nicehash",
+        "keepalive",
+        "donate-level",
+        "huge-pages",
+        "wallet",
+        "cpu",
+        "randomx",
+    ];
+    text.contains('"')
+        && has("pools")
+        && (has("url") || has("user"))
+        && marks.iter().filter(|mark| has(mark)).count() >= 3
+}
+
+fn names_pool(text: &str) -> bool {
+    text.split(|c: char| !(c.is_ascii_alphanumeric() || matches!(c, '.' | '-')))
+        .filter(|token| token.len() > 5 && token.contains('.'))
+        .any(|token| is_mining_pool(token.trim_matches(['.', '-'])))
+}
+
+/// A Monero address: base 58, 95 characters (106 for integrated ones), beginning with 4 or 8.
+fn has_wallet(text: &str) -> bool {
+    text.split(|c: char| !c.is_ascii_alphanumeric() && !matches!(c, '+' | '/' | '=' | '_'))
+        .filter(|token| matches!(token.len(), 95 | 106) && token.starts_with(['4', '8']))
+        .any(|token| {
+            let base58 = token
+                .bytes()
+                .all(|byte| byte.is_ascii_alphanumeric() && !matches!(byte, b'0' | b'O' | b'I' | b'l'));
+            let second = token
+                .as_bytes()
+                .get(1)
+                .is_some_and(|byte| byte.is_ascii_digit() || matches!(byte, b'A' | b'B'));
+            let varied = token.bytes().any(|byte| byte.is_ascii_lowercase())
+                && token.bytes().any(|byte| byte.is_ascii_uppercase());
+            base58 && second && varied
+        })
+}
+
+fn tuning(case: &mut Case<'_>, at: Place, command: &Command) {
+    let tunes = |text: &str| {
+        text.contains("nr_hugepages")
+            || text.contains("nmi_watchdog")
+            || text.contains("nr_overcommit_hugepages")
+    };
+    let hit = match command.name.as_str() {
+        "sysctl" | "tee" | "echo" | "printf" | "sed" => {
+            let writes = command.name == "sysctl"
+                || command.name == "sed"
+                || command.name == "tee"
+                || command.piped
+                || command.redirects.iter().any(|redirect| redirect.writes());
+            writes
+                && !only_prints(command)
+                && (command.args().iter().any(|word| tunes(&word.text))
+                    || command.redirects.iter().any(|redirect| tunes(&redirect.target.text)))
+        }
+        "wrmsr" | "hugeadm" => true,
+        "modprobe" => command.operands().any(|word| word.text == "msr"),
+        _ => command.redirects.iter().any(|redirect| redirect.writes() && tunes(&redirect.target.text)),
+    };
+    if hit {
+        case.hit("min-05", at);
+    }
+}
+
+/// Settings written into a file: `vm.nr_hugepages = 1280`.
+pub(super) fn tuning_file(case: &mut Case<'_>, spot: Spot<'_>, text: &str) {
+    let line = text.lines().find(|line| {
+        let line = line.trim_start();
+        line.starts_with("vm.nr_hugepages") || line.starts_with("kernel.nmi_watchdog")
+    });
+    if let Some(line) = line {
+        case.hit_spot("min-05", spot, line);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn wallets_are_told_from_other_long_words() {
+        let wallet =
+            format!("4{}", "9ZkLmNpQrStUvWxYzAbCdEfGhJ".repeat(4).chars().take(94).collect::<String>());
+        assert!(has_wallet(&wallet));
+        assert!(has_wallet(&format!("\"user\": \"{wallet}.worker\"")));
+        assert!(!has_wallet(&format!("{wallet}A")));
+        assert!(!has_wallet(&wallet.replace('Z', "0")));
+        assert!(!has_wallet(&"4".repeat(95)));
+        assert!(!has_wallet(&format!("{wallet}/{wallet}")));
+    }
+
+    #[test]
+    fn images_are_miners_by_a_whole_part_of_their_name() {
+        for image in
+            ["xmrig/xmrig:6", "example/xmrig", "metal3d/xmrig@sha256:00", "a.example:5000/b/cpuminer-opt"]
+        {
+            assert!(is_miner_image(image), "{image}");
+        }
+        for image in ["nginx", "acme/xmrigged", "grafana/grafana:9"] {
+            assert!(!is_miner_image(image), "{image}");
+        }
+    }
+}

@@ -1,0 +1,465 @@
+//! `net`: hosts without names, shells on sockets, tunnels, scanners.
+
+use super::fetch::{self, Fetch, Standing};
+use super::hosts::{HostKind, Url, host_kind, is_drop_host, is_trusted};
+use super::{Case, Part, flow::Place};
+use crate::user_data::Language;
+use crate::user_data::script::{Command, RedirectOp, basename, language_of, reads_script};
+
+/// Tools that open a way in past the firewall, or hide where one goes.
+const TUNNELS: &[&str] = &[
+    "tor",
+    "frpc",
+    "frps",
+    "frp",
+    "chisel",
+    "ngrok",
+    "gost",
+    "ligolo",
+    "ligolo-ng",
+    "rathole",
+    "gs-netcat",
+    "gsocket",
+    "earthworm",
+    "iodine",
+    "dnscat",
+    "dnscat2",
+    "pagekite",
+    "bore",
+    "revsocks",
+    "reverse_ssh",
+    "sish",
+    "nps",
+    "npc",
+    "localtunnel",
+    "ptunnel",
+    "stowaway",
+    "neo-regeorg",
+    "venom",
+    "pwnat",
+    "platypus",
+];
+/// Tools that look for other machines or guess their passwords.
+const SCANNERS: &[&str] = &[
+    "masscan",
+    "zgrab",
+    "zgrab2",
+    "pnscan",
+    "hydra",
+    "thc-hydra",
+    "medusa",
+    "ncrack",
+    "zmap",
+    "rustscan",
+    "naabu",
+    "crowbar",
+    "patator",
+    "brutespray",
+    "sshbrute",
+    "libpnscan",
+];
+/// Programs that connect what they are given to the network.
+const CONNECTORS: &[&str] =
+    &["nc", "ncat", "netcat", "nc.traditional", "nc.openbsd", "telnet", "socat", "rcat", "pwncat"];
+
+/// Text that commands print for people and logs, which is not acted on.
+pub(super) fn only_prints(command: &Command) -> bool {
+    match command.name.as_str() {
+        "logger" | "wall" | "say" | "figlet" | "notify-send" | "write-host" | "write-output"
+        | "write-verbose" | "log" | "info" | "warn" | "error" | "die" | "fatal" | "log_info"
+        | "log_error" | "banner" | "rem" | "title" => true,
+        "echo" | "printf" | "cat" => {
+            !command.piped
+                && command
+                    .redirects
+                    .iter()
+                    .filter(|redirect| redirect.writes())
+                    .all(|redirect| is_log(&redirect.target.text))
+                && (command.name != "cat" || command.args().is_empty())
+        }
+        "[" | "[[" | "test" | ":" | "true" | "grep" | "egrep" | "fgrep" | "zgrep" => true,
+        _ => false,
+    }
+}
+
+/// Where messages go rather than files.
+fn is_log(target: &str) -> bool {
+    target.starts_with("/dev/")
+        || target.starts_with("/var/log/")
+        || target.ends_with(".log")
+        || matches!(target, "/etc/motd" | "/etc/issue" | "/etc/issue.net")
+}
+
+pub(super) fn command(case: &mut Case<'_>, number: usize, index: usize, part: &Part<'_>, command: &Command) {
+    let at = (number, index);
+    hosts(case, at, command);
+    shell_on_socket(case, at, part, command);
+    let names = installed(command);
+    let is = |list: &[&str], name: &str| list.contains(&name.to_ascii_lowercase().as_str());
+    let url_names = |list: &[&str]| {
+        fetch::parse(command).is_some_and(|fetch| fetch.urls.iter().any(|url| names_program(url, list)))
+    };
+    if is(TUNNELS, &command.name) || names.iter().any(|name| is(TUNNELS, name)) || url_names(TUNNELS) {
+        case.hit("net-05", at);
+    }
+    if matches!(command.name.as_str(), "ssh" | "autossh" | "plink")
+        && command.args().iter().any(|word| {
+            word.text == "-R"
+                || word.text.starts_with("-R")
+                || word.text.ends_with("fNR")
+                || word.text.ends_with("NR")
+        })
+    {
+        case.hit("net-05", at);
+    }
+    if is(SCANNERS, &command.name) || names.iter().any(|name| is(SCANNERS, name)) || url_names(SCANNERS) {
+        case.hit("net-07", at);
+    }
+}
+
+/// Whether a URL's path names a program as a word of its own: `frp_0.61_linux_amd64.tar.gz`.
+fn names_program(url: &Url<'_>, list: &[&str]) -> bool {
+    if url.host.ends_with("gsocket.io") {
+        return list.contains(&"gsocket");
+    }
+    url.path.split(['/', '?', '#']).any(|part| {
+        let lower = part.to_ascii_lowercase();
+        let head = lower.split(['_', '-', '.']).next().unwrap_or("");
+        // Short words only count where they stand alone: `tor` is also the start of a repository's path.
+        (head.len() > 2 && list.contains(&head) && (lower != head || url.path.ends_with(part)))
+            || list.contains(&lower.as_str())
+    })
+}
+
+/// The packages that a command installs, the services it starts, the repository it clones, the image it runs.
+pub(super) fn installed(command: &Command) -> Vec<&str> {
+    let operands = || command.operands().map(|word| word.text.as_str());
+    let first = command.operands().next().map_or("", |word| word.text.as_str());
+    match command.name.as_str() {
+        "apt" | "apt-get" | "yum" | "dnf" | "apk" | "zypper" | "pip" | "pip3" | "snap" | "brew"
+        | "pacman" | "npm" | "aptitude" | "microdnf" | "go" | "cargo" | "gem" | "choco" | "winget"
+        | "conda" => {
+            let installs = operands()
+                .any(|text| matches!(text, "install" | "add" | "localinstall" | "get" | "in"))
+                || command.args().iter().any(|word| word.text.starts_with("-S"));
+            if !installs { Vec::new() } else { operands().skip(1).map(package_name).collect() }
+        }
+        "systemctl" => {
+            let starts = operands().any(|text| matches!(text, "start" | "enable" | "restart" | "reenable"));
+            if starts {
+                operands().skip(1).map(|name| name.trim_end_matches(".service")).collect()
+            } else {
+                Vec::new()
+            }
+        }
+        "service" | "rc-service" => {
+            let starts = operands().nth(1).is_some_and(|verb| matches!(verb, "start" | "restart"));
+            if starts { vec![first] } else { Vec::new() }
+        }
+        "git" if first == "clone" => operands()
+            .skip(1)
+            .take(1)
+            .map(|url| basename(url.trim_end_matches('/')).trim_end_matches(".git"))
+            .collect(),
+        _ => Vec::new(),
+    }
+}
+
+/// The last part of a package's name, without its version.
+fn package_name(text: &str) -> &str {
+    let name = basename(text);
+    name.split(['=', '@', '>', '<', '~', ':']).next().filter(|name| !name.is_empty()).unwrap_or(name)
+}
+
+fn hosts(case: &mut Case<'_>, at: Place, command: &Command) {
+    if only_prints(command) {
+        return;
+    }
+    if let Some(fetch) = fetch::parse(command) {
+        let trust = case.trust;
+        if fetch.urls.iter().any(|url| url.kind() == HostKind::PublicAddress && !is_trusted(url, trust)) {
+            case.hit("net-01", at);
+        }
+        if fetch.urls.iter().any(|url| is_drop_host(url.host) && !is_trusted(url, trust)) {
+            case.hit("net-02", at);
+        }
+    }
+    let acts = matches!(
+        command.name.as_str(),
+        "git"
+            | "pip"
+            | "pip3"
+            | "npm"
+            | "msiexec"
+            | "mshta"
+            | "regsvr32"
+            | "rundll32"
+            | "rpm"
+            | "yum"
+            | "dnf"
+            | "bash"
+            | "sh"
+            | "ftp"
+            | "sftp"
+            | "wmic"
+            | "start-process"
+            | "invoke-expression"
+            | "iex"
+            | "add-apt-repository"
+    );
+    for word in command.args() {
+        if !word.text.contains("://") {
+            continue;
+        }
+        for url in Url::all(&word.text) {
+            if acts && url.kind() == HostKind::PublicAddress && !is_trusted(&url, case.trust) {
+                case.hit("net-01", at);
+            }
+            if is_drop_host(url.host)
+                && !matches!(command.name.as_str(), "echo" | "cat" | "sed" | "awk")
+                && !is_trusted(&url, case.trust)
+            {
+                case.hit("net-02", at);
+            }
+        }
+    }
+    if CONNECTORS.contains(&command.name.as_str()) {
+        let address = |text: &str| {
+            let host = text.rsplit([':', ',']).find(|piece| host_kind(piece) == HostKind::PublicAddress);
+            host.is_some() || host_kind(text) == HostKind::PublicAddress
+        };
+        if command.operands().any(|word| address(&word.text)) {
+            case.hit("net-01", at);
+        }
+    }
+    for redirect in &command.redirects {
+        let Some(host) = socket_host(&redirect.target.text) else { continue };
+        if host_kind(host) == HostKind::PublicAddress {
+            case.hit("net-01", at);
+        } else if is_drop_host(host) {
+            case.hit("net-02", at);
+        }
+    }
+}
+
+/// The host of `/dev/tcp/host/port`.
+fn socket_host(target: &str) -> Option<&str> {
+    let rest = target.strip_prefix("/dev/tcp/").or_else(|| target.strip_prefix("/dev/udp/"))?;
+    Some(rest.split('/').next().unwrap_or(rest))
+}
+
+/// `net-03` and `net-04`.
+fn shell_on_socket(case: &mut Case<'_>, at: Place, part: &Part<'_>, command: &Command) {
+    let language = language_of(&command.name);
+    let is_shell = language == Some(Language::Shell);
+    if command.redirects.iter().any(|redirect| socket_host(&redirect.target.text).is_some()) {
+        // A shell, or a command only known at run time, straight on the socket.
+        let unknown = command.name.is_empty() && !command.words.is_empty();
+        if (is_shell && reads_script(command)) || unknown || command.name == "eval" {
+            case.hit("net-03", at);
+        }
+    }
+    let on_descriptor = command.redirects.iter().any(|redirect| {
+        redirect.op == RedirectOp::Duplicate
+            && redirect
+                .target
+                .text
+                .trim_end_matches('-')
+                .parse::<u8>()
+                .is_ok_and(|fd| fd > 2 && opened_on_socket(part, command, fd))
+    });
+    if on_descriptor {
+        let unknown = command.name.is_empty() && !command.words.is_empty();
+        if is_shell || unknown || matches!(command.name.as_str(), "eval" | "source" | ".") {
+            case.hit("net-03", at);
+        }
+    }
+    if is_shell && reads_script(command) && fed_by_connector(part, command) {
+        case.hit("net-04", at);
+    }
+    let args = || command.args().iter().map(|word| word.text.as_str());
+    let critical = match command.name.as_str() {
+        "nc" | "ncat" | "netcat" | "nc.traditional" | "nc.openbsd" | "rcat" | "pwncat" | "nc64" => {
+            let runs = args().any(|text| {
+                (text.starts_with('-') && !text.starts_with("--") && text.contains(['e', 'c']))
+                    || matches!(text, "--exec" | "--sh-exec" | "--lua-exec")
+                    || text.starts_with("--exec=")
+                    || text.starts_with("--sh-exec=")
+            });
+            (runs && args().any(names_shell)) || fed_by_shell(part, command)
+        }
+        "socat" => {
+            args().any(|text| {
+                let upper = text.to_ascii_uppercase();
+                (upper.starts_with("EXEC:") || upper.starts_with("SYSTEM:") || upper.starts_with("SHELL:"))
+                    && text.split([':', ',', ' ', '\'', '"']).any(names_shell)
+            }) || fed_by_shell(part, command)
+        }
+        "telnet" => fed_by_shell(part, command),
+        "openssl" => command.arg(0) == "s_client" && fed_by_shell(part, command),
+        "awk" | "gawk" | "mawk" => {
+            args().any(|text| text.contains("/inet/") && text.contains("|&") && text.contains("getline"))
+        }
+        "ztcp" => true,
+        "xterm" => command.has("-display"),
+        "msfvenom" | "msfconsole" | "meterpreter" => true,
+        _ => false,
+    };
+    if critical {
+        case.hit("net-04", at);
+    }
+}
+
+fn names_shell(text: &str) -> bool {
+    let name = basename(text.split_ascii_whitespace().next().unwrap_or(text)).to_ascii_lowercase();
+    matches!(
+        name.trim_end_matches(".exe"),
+        "sh" | "bash"
+            | "dash"
+            | "zsh"
+            | "ksh"
+            | "ash"
+            | "cmd"
+            | "powershell"
+            | "pwsh"
+            | "busybox"
+            | "rbash"
+            | "login"
+    )
+}
+
+/// Whether a pipeline that ends in this command has a shell in it that takes commands.
+fn fed_by_shell(part: &Part<'_>, command: &Command) -> bool {
+    feeds(part, command)
+        .any(|feeding| language_of(&feeding.name) == Some(Language::Shell) && reads_script(feeding))
+}
+
+fn fed_by_connector(part: &Part<'_>, command: &Command) -> bool {
+    feeds(part, command).any(|feeding| {
+        CONNECTORS.contains(&feeding.name.as_str())
+            || (feeding.name == "openssl" && feeding.arg(0) == "s_client")
+    })
+}
+
+/// The commands in front of one in its pipeline, nearest first.
+fn feeds<'a>(part: &'a Part<'_>, command: &'a Command) -> impl Iterator<Item = &'a Command> {
+    let mut next = command.stdin;
+    let mut left = 32;
+    std::iter::from_fn(move || {
+        let span = next?;
+        left -= 1;
+        let feeding = part.script.commands.get(span.end.checked_sub(1)? as usize).filter(|_| left > 0)?;
+        next = feeding.stdin.filter(|earlier| earlier.end <= span.start);
+        Some(feeding)
+    })
+}
+
+/// Whether `exec 5<>/dev/tcp/...` opened a descriptor somewhere in the script.
+fn opened_on_socket(part: &Part<'_>, command: &Command, fd: u8) -> bool {
+    part.script.commands.iter().any(|other| {
+        other.unit == command.unit
+            && other.redirects.iter().any(|redirect| {
+                redirect.fd == fd
+                    && redirect.op != RedirectOp::Duplicate
+                    && socket_host(&redirect.target.text).is_some()
+            })
+    })
+}
+
+/// Sockets in other languages.
+pub(super) fn other_language(case: &mut Case<'_>, unit: (usize, u32), language: Language, text: &str) {
+    if socket_shell(language, text) {
+        case.hit_near("net-04", unit, &["socket", "Socket", "fsockopen", "connect("]);
+    }
+    let trust = case.trust;
+    let untrusted = |url: &Url<'_>| !is_trusted(url, trust);
+    let address = Url::all(text).find(|url| url.kind() == HostKind::PublicAddress && untrusted(url));
+    if let Some(url) = address {
+        case.hit_near("net-01", unit, &[url.host]);
+    } else if let Some(host) =
+        quoted_address(text).filter(|_| text.contains("socket") || text.contains("connect"))
+    {
+        case.hit_near("net-01", unit, &[host]);
+    }
+    if let Some(url) = Url::all(text).find(|url| is_drop_host(url.host) && untrusted(url)) {
+        case.hit_near("net-02", unit, &[url.host]);
+    }
+    let fetched = Fetch { urls: Url::all(text).collect(), ..Fetch::default() };
+    let insecure = [
+        "verify=False",
+        "CERT_NONE",
+        "_create_unverified_context",
+        "VERIFY_NONE",
+        "rejectUnauthorized: false",
+    ];
+    if fetched.standing(trust) == Standing::Untrusted && insecure.iter().any(|needle| text.contains(needle)) {
+        case.hit_near("net-06", unit, &insecure);
+    }
+}
+
+/// A socket and a shell on it.
+pub(super) fn socket_shell(language: Language, text: &str) -> bool {
+    let has = |needle: &str| text.contains(needle);
+    let any = |needles: &[&str]| needles.iter().any(|needle| text.contains(needle));
+    let shell = any(&[
+        "/bin/sh",
+        "/bin/bash",
+        "bash",
+        "cmd.exe",
+        "powershell",
+        "/bin/zsh",
+        "\"sh\"",
+        "'sh'",
+        "sh -i",
+        "$SHELL",
+    ]);
+    match language {
+        Language::Python => {
+            any(&["socket"])
+                && any(&["connect(", ".bind(", "create_connection"])
+                && (any(&["dup2", "pty.spawn"])
+                    || (any(&["subprocess", "os.popen", "os.system", "Popen"]) && any(&[".recv("])))
+        }
+        Language::Perl => {
+            (any(&["socket(", "Socket", "IO::Socket", "connect("]))
+                && any(&["exec", "system", "`", "fdopen", "open(STDIN"])
+                && (shell || has("fdopen") || has("while"))
+        }
+        Language::Ruby => {
+            any(&["TCPSocket", "TCPServer", "Socket.tcp"])
+                && any(&["exec", "spawn", "IO.popen", "`", "system"])
+        }
+        Language::Php => {
+            any(&["fsockopen", "socket_create", "stream_socket_client"])
+                && any(&["exec(", "proc_open", "passthru", "system(", "popen(", "`"])
+        }
+        _ => {
+            let node = has("child_process")
+                && any(&[
+                    "require('net')",
+                    "require(\"net\")",
+                    "net.Socket",
+                    "net.connect",
+                    "createConnection",
+                    "node:net",
+                ]);
+            let lua = any(&["socket.tcp", "require('socket')", "require(\"socket\")"])
+                && any(&["os.execute", "io.popen"]);
+            let tcl = has("socket") && has("exec") && (has("eval") || has("gets")) && shell;
+            let java = has("java.net.Socket") || has("new Socket(");
+            let go = has("net.Dial") && has("exec.Command");
+            let c = has("sys/socket.h") && any(&["execve(", "execl("]) && has("dup2");
+            node || lua || tcl || (java && any(&["ProcessBuilder", "getRuntime().exec"])) || go || c
+        }
+    }
+}
+
+/// A public address that stands in quotes.
+fn quoted_address(text: &str) -> Option<&str> {
+    text.split(['"', '\'']).find(|piece| {
+        piece.len() > 6
+            && piece.len() < 40
+            && piece.contains('.')
+            && host_kind(piece) == HostKind::PublicAddress
+    })
+}
