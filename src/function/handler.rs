@@ -49,6 +49,8 @@ pub(super) struct Invocation {
     pub(super) lookup: AwsLookup,
     pub(super) current: Current,
     pub(super) deadline: Instant,
+    /// This invocation's name in history's claims.
+    pub(super) token: String,
     surroundings: Surroundings,
     begun: AtomicBool,
     tally: Mutex<Tally>,
@@ -95,6 +97,7 @@ impl App {
             lookup,
             current: self.policies.current().await,
             deadline: Instant::now() + time_for(context.deadline(), SystemTime::now()),
+            token: context.request_id.clone(),
             surroundings: Surroundings { account: Some(account), region: Some(region), received: Utc::now() },
             begun: AtomicBool::new(false),
             tally: Mutex::default(),

@@ -8,6 +8,7 @@ mod clients;
 mod convert;
 mod ec2;
 mod ecr;
+mod user_data;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
@@ -18,7 +19,7 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tracing::Instrument;
 
-use super::{Fact, FactKey, FactValue, Lookup};
+use super::{Fact, FactKey, FactValue, Lookup, UserDataOf};
 use crate::aws::{Failure, SetupError};
 use cache::Cache;
 use clients::{Clients, Pool};
@@ -172,6 +173,15 @@ async fn call(clients: &Clients, key: &FactKey) -> Asked {
         FactKey::AllowedImages { .. } => ec2::allowed_images(clients.ec2()).await,
         FactKey::Template { template, .. } => ec2::template(clients.ec2(), template).await,
         FactKey::Launched { client_token, .. } => ec2::launched(clients.ec2(), client_token).await,
+        FactKey::UserData { of: UserDataOf::Instance(instance), .. } => {
+            user_data::instance(clients.ec2(), instance).await
+        }
+        FactKey::UserData { of: UserDataOf::Template(template), .. } => {
+            user_data::template(clients.ec2(), template).await
+        }
+        FactKey::UserData { of: UserDataOf::Configuration(name), .. } => {
+            user_data::configuration(clients.autoscaling(), name).await
+        }
         FactKey::ScanFindings { registry, repository, digest, .. } => {
             ecr::scan_findings(clients.ecr(), registry, repository, digest).await
         }
