@@ -142,8 +142,7 @@ fn count(input: &Input, judged: &mut Judged) {
 
 #[cfg(feature = "aws")]
 async fn live(options: &Judging) -> miette::Result<impl Lookup> {
-    let account = options.account.clone();
-    let live = imagewarden::lookup::aws::AwsLookup::live(account).await;
+    let live = imagewarden::lookup::aws::Live::new(options.account.as_deref()).await;
     live.map_err(|error| miette!("cannot ask AWS: {error}"))
 }
 

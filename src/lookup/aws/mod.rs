@@ -10,6 +10,7 @@ mod ec2;
 mod ecr;
 mod user_data;
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
@@ -50,22 +51,6 @@ impl AwsLookup {
         }))
     }
 
-    /// For the command line's `--live`: credentials, region and endpoint as the AWS CLI finds them,
-    /// `LOOKUP_ROLE_NAME` as the function reads it. `account` is the credentials' own; without it STS
-    /// is asked.
-    ///
-    /// # Errors
-    /// Without a region, or when STS does not tell whose credentials these are.
-    pub async fn live(account: Option<String>) -> Result<Self, SetupError> {
-        let sdk = crate::aws::load().await?;
-        let account = match account {
-            Some(account) => account,
-            None => clients::caller(&sdk).await?,
-        };
-        let role = std::env::var("LOOKUP_ROLE_NAME").ok().filter(|role| !role.is_empty());
-        Ok(Self::new(sdk, account, role))
-    }
-
     /// The account whose credentials this holds.
     pub fn account(&self) -> &str {
         self.0.pool.account()
@@ -73,7 +58,7 @@ impl AwsLookup {
 
     /// The same look-ups with one time limit for all of an activity's rounds.
     pub fn until(&self, deadline: Instant) -> Bounded {
-        Bounded { lookup: self.clone(), deadline }
+        Bounded { lookup: self.clone(), deadline, cut_short: AtomicBool::new(false) }
     }
 
     async fn answer(&self, keys: &[FactKey], deadline: Instant) -> Vec<(FactKey, Fact)> {
@@ -122,11 +107,55 @@ impl Lookup for AwsLookup {
 pub struct Bounded {
     lookup: AwsLookup,
     deadline: Instant,
+    cut_short: AtomicBool,
+}
+
+impl Bounded {
+    /// The time limit has kept something away.
+    pub fn cut_short(&self) -> bool {
+        self.cut_short.load(Ordering::Relaxed)
+    }
 }
 
 impl Lookup for Bounded {
     async fn fetch(&self, keys: &[FactKey]) -> Vec<(FactKey, Fact)> {
-        self.lookup.answer(keys, self.deadline).await
+        let answers = self.lookup.answer(keys, self.deadline).await;
+        if Instant::now() >= self.deadline {
+            self.cut_short.store(true, Ordering::Relaxed);
+        }
+        answers
+    }
+}
+
+/// For the command line's `--live`: credentials, region and endpoint as the AWS CLI finds them (single
+/// sign-on excepted: `aws configure export-credentials` hands those over), `LOOKUP_ROLE_NAME` as the
+/// function reads it.
+pub struct Live(AwsLookup);
+
+impl Live {
+    /// `account` is the credentials' own; without it STS is asked.
+    ///
+    /// # Errors
+    /// Without a region, or when STS does not tell whose credentials these are.
+    pub async fn new(account: Option<&str>) -> Result<Self, SetupError> {
+        let sdk = crate::aws::load().await?;
+        let account = match account {
+            Some(account) => account.to_owned(),
+            None => clients::caller(&sdk).await?,
+        };
+        let role = std::env::var("LOOKUP_ROLE_NAME").ok().filter(|role| !role.is_empty());
+        Ok(Self(AwsLookup::new(sdk, account, role)))
+    }
+
+    /// The account whose credentials these are.
+    pub fn account(&self) -> &str {
+        self.0.account()
+    }
+}
+
+impl Lookup for Live {
+    async fn fetch(&self, keys: &[FactKey]) -> Vec<(FactKey, Fact)> {
+        self.0.fetch(keys).await
     }
 }
 
