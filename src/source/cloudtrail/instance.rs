@@ -77,12 +77,13 @@ pub(super) fn searched(record: &Record<'_>) -> Vec<Activity> {
     }
     let nothing = Value::Null;
     let request = record.request.unwrap_or(&nothing);
-    // CloudTrail always logs the filters, empty ones as `{}`.
-    let told = get(request, "filterSet").is_some();
     let filters = list_of(request, "filterSet");
+    // CloudTrail always logs the filters, `{}` where there were none. Anything else tells nothing.
+    let none = get(request, "filterSet").and_then(Value::as_object).is_some_and(|set| set.is_empty());
     let name = |filter: &Value| str(filter, "name").map(str::to_ascii_lowercase);
-    let by_name = filters.iter().any(|filter| name(filter).is_none_or(|name| name == "name"));
-    if told && !by_name {
+    let other = |name: String| name != "name" && name.starts_with(|it: char| it.is_ascii_alphabetic());
+    let by_name = filters.iter().any(|filter| !name(filter).is_some_and(other));
+    if none || !(filters.is_empty() || by_name) {
         return Vec::new();
     }
     let names = filters.iter().filter(|filter| name(filter).as_deref() == Some("name"));
