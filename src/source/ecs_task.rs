@@ -128,3 +128,77 @@ fn interface(detail: &Value, key: &str) -> Option<String> {
         .find(|field| str(field, "name") == Some(key))
         .and_then(|field| text(field, "value"))
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::source::tests::{sample, surroundings};
+
+    fn started(event: &Value) -> Vec<(String, Start)> {
+        let activities = crate::source::read(event, &surroundings()).activities;
+        let starts = activities.into_iter().map(|activity| match activity.action {
+            Action::ContainerStarted(start) => {
+                assert_eq!(Some(activity.time), start.started);
+                (activity.id, start)
+            }
+            other => panic!("{other:?}"),
+        });
+        starts.collect()
+    }
+
+    #[test]
+    fn one_event_tells_pull_creation_start_and_place() {
+        let (id, start) = started(&sample("ecs-task-running")).remove(0);
+        assert!(id.contains(":task/shop/") && id.ends_with("|4"), "{id}");
+        assert!(start.created < start.pulled && start.pulled < start.started);
+        let place = start.place;
+        assert!(place.network_interface.is_some_and(|it| it.starts_with("eni-")));
+        assert_eq!(place.address, "10.20.7.31".parse().ok());
+        assert_eq!(place.workload.as_deref(), Some("checkout"));
+        assert!(place.container.is_some() && place.cluster.is_some());
+        assert!(place.image.is_some_and(|image| image.digest.is_some()));
+        let (_, foreign) = started(&sample("ecs-task-running-public-image")).remove(0);
+        assert_eq!(foreign.command, ["./start", "--threads", "16"]);
+        assert_eq!(foreign.place.image.and_then(|image| image.digest), None);
+    }
+
+    #[test]
+    fn only_states_that_tell_a_start_are_one() {
+        for name in ["ecs-task-pending", "ecs-task-failed-to-start"] {
+            assert!(started(&sample(name)).is_empty(), "{name}");
+        }
+        assert_eq!(started(&sample("ecs-task-stopped")).len(), 1);
+        let mut event = sample("ecs-task-running");
+        for passing in ["DEACTIVATING", "STOPPING", "DEPROVISIONING"] {
+            event["detail"]["lastStatus"] = json!(passing);
+            assert!(started(&event).is_empty(), "{passing}");
+        }
+    }
+
+    #[test]
+    fn each_container_is_told_unless_it_still_waits() {
+        let mut event = sample("ecs-task-running");
+        let mut second = event["detail"]["containers"][0].clone();
+        second["image"] = json!("docker.io/acme/sidecar:1");
+        second["name"] = json!("sidecar");
+        let mut waiting = second.clone();
+        waiting["lastStatus"] = json!("PENDING");
+        event["detail"]["containers"].as_array_mut().unwrap().extend([second, waiting]);
+        let starts = started(&event);
+        assert_eq!(starts.len(), 2);
+        assert_eq!(starts[0].0, starts[1].0, "one event, one id");
+        assert!(starts[1].1.place.image.as_ref().is_some_and(|it| it.name == "docker.io/acme/sidecar:1"));
+    }
+
+    #[test]
+    fn a_higher_version_is_another_event() {
+        let mut event = sample("ecs-task-running");
+        let first = started(&event).remove(0).0;
+        event["id"] = json!("delivered anew");
+        assert_eq!(started(&event).remove(0).0, first);
+        event["detail"]["version"] = json!(5);
+        assert_ne!(started(&event).remove(0).0, first);
+    }
+}

@@ -169,3 +169,101 @@ fn threats(service: &Value) -> Vec<String> {
     }
     threats
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::activity::Activity;
+    use crate::source::tests::{sample, surroundings};
+
+    fn activity(event: &Value) -> Activity {
+        let mut reading = crate::source::read(event, &surroundings());
+        assert_eq!(reading.activities.len(), 1, "{reading:?}");
+        reading.activities.remove(0)
+    }
+
+    fn reported(event: &Value) -> Reported {
+        match activity(event).action {
+            Action::VerdictReported(reported) => reported,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn malware_in_a_machine_image_names_image_malware_and_file() {
+        let event = sample("guardduty-malicious-image");
+        let found = reported(&event);
+        assert_eq!(found.machine_image.as_deref(), Some("ami-0d1c2b3a495867765"));
+        assert_eq!(found.threats, ["Linux.Coinminer.Example", "/opt/.cache/kthreadd"]);
+        assert_eq!((found.severity, found.sample), (8.0, false));
+        assert_eq!(activity(&event).account, "111122223333", "not the administrator's");
+    }
+
+    #[test]
+    fn a_finding_is_placed_where_its_resource_is() {
+        let instance = reported(&sample("guardduty-mining-instance")).place;
+        assert_eq!(instance.instance.as_deref(), Some("i-0c3f6a1be2d94785f"));
+        assert_eq!((instance.address, instance.vpc.is_some()), ("10.20.4.17".parse().ok(), true));
+        let task = reported(&sample("guardduty-mining-ecs-task"));
+        assert!(task.place.task.is_some_and(|arn| arn.contains(":task/wz81mfa/")));
+        assert_eq!(task.place.image.map(|it| it.name).as_deref(), Some("quietharbor/sysbase:kt"));
+        assert_eq!(task.threats, ["/opt/sysbase/start"]);
+        let pod = reported(&sample("guardduty-malicious-file-eks"));
+        assert_eq!(pod.place.label(), "media/thumbnailer-6c9f7d5b8-x2k4q");
+        assert_eq!((pod.place.cluster.as_deref(), pod.threats.len()), (Some("platform"), 2));
+        let container = reported(&sample("guardduty-runtime-container")).place;
+        assert!(container.container.is_some() && container.image.is_some() && container.instance.is_some());
+    }
+
+    #[test]
+    fn an_attack_sequence_is_placed_by_its_list_of_resources() {
+        let event = json!({"detail-type": "GuardDuty Finding", "account": "111122223333", "detail": {
+            "id": "a", "type": "AttackSequence:ECS/CompromisedCluster", "severity": 9,
+            "resource": {"resourceType": "AttackSequence"},
+            "service": {"detection": {"sequence": {"resources": [
+                {"uid": "arn:aws:ecs:eu-central-1:111122223333:cluster/c", "resourceType": "ECS_CLUSTER"},
+                {"uid": "arn:aws:ec2:eu-central-1:111122223333:instance/i-1", "resourceType": "EC2_INSTANCE"},
+                {"uid": "x", "resourceType": "CONTAINER", "data": {"container": {"image": "a/b"}}}]}}}}});
+        let place = reported(&event).place;
+        assert_eq!(place.instance.as_deref(), Some("i-1"));
+        assert!(place.cluster.is_some() && place.image.is_some());
+    }
+
+    #[test]
+    fn samples_are_told_however_they_are_marked() {
+        let mut event = sample("guardduty-sample");
+        assert!(reported(&event).sample);
+        event["detail"]["title"] = json!("An instance is mining.");
+        assert!(reported(&event).sample, "by the JSON within a string");
+        event["detail"]["service"]["additionalInfo"] = json!({"sample": true});
+        assert!(reported(&event).sample);
+        event["detail"]["service"]["additionalInfo"] = json!({"value": "{broken"});
+        assert!(!reported(&event).sample);
+    }
+
+    #[test]
+    fn an_updated_finding_is_another_event_about_the_same_finding() {
+        let mut event = sample("guardduty-mining-instance");
+        let first = activity(&event).id;
+        event["id"] = json!("delivered anew");
+        assert_eq!(activity(&event).id, first);
+        let finding = reported(&event).finding;
+        event["detail"]["updatedAt"] = json!("2026-03-03T11:00:00.000Z");
+        assert_ne!(activity(&event).id, first);
+        assert_eq!(reported(&event).finding, finding);
+    }
+
+    #[test]
+    fn a_finding_is_read_without_its_envelope_too() {
+        let event = sample("guardduty-mining-ecs-task");
+        assert_eq!(reported(&event["detail"]), reported(&event));
+    }
+
+    #[test]
+    fn findings_about_credentials_are_somebody_elses_business() {
+        let reading = crate::source::read(&sample("guardduty-access-key"), &surroundings());
+        assert_eq!((reading.activities.len(), reading.ignored), (0, 1));
+    }
+}
