@@ -20,6 +20,9 @@ pub fn subject(alert: &Alert) -> String {
         Subject::Push { repository, principal } => format!("push to {repository} by {}", name(principal)),
         Subject::Scan { repository, digest } => format!("scan of {repository} {}", words::short(digest)),
         Subject::GuardRail { setting, target } => format!("guard rail {setting} of {target}"),
+        Subject::ContainerImage { repository } => format!("container image {repository}"),
+        Subject::Runtime { place } => format!("activity in {place}"),
+        Subject::Template { template } => format!("launch template {template}"),
         Subject::Blind { code, .. } => format!("cannot check images: {code}"),
     };
     let room = MAX.saturating_sub("Imagewarden: ".len()).saturating_sub(tail.len());

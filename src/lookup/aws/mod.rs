@@ -16,6 +16,7 @@ use aws_config::SdkConfig;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
+use tracing::Instrument;
 
 use super::{Fact, FactKey, FactValue, Lookup};
 use crate::aws::{Failure, SetupError};
@@ -87,11 +88,12 @@ impl AwsLookup {
         let mut calls = JoinSet::new();
         for key in &asked {
             let (lookup, key) = (self.clone(), key.clone());
-            calls.spawn(async move {
+            let call = async move {
                 let fact = lookup.0.ask(&key).await;
                 lookup.cache().insert(key.clone(), fact.clone(), SystemTime::now());
                 (key, fact)
-            });
+            };
+            calls.spawn(call.in_current_span());
         }
         while let Ok(Some(call)) = tokio::time::timeout_at(deadline, calls.join_next()).await {
             if let Ok((key, fact)) = call {
