@@ -35,6 +35,7 @@ pub(super) struct Clients {
     sdk: SdkConfig,
     ec2: OnceLock<aws_sdk_ec2::Client>,
     ecr: OnceLock<aws_sdk_ecr::Client>,
+    autoscaling: OnceLock<aws_sdk_autoscaling::Client>,
 }
 
 impl Clients {
@@ -44,6 +45,10 @@ impl Clients {
 
     pub(super) fn ecr(&self) -> &aws_sdk_ecr::Client {
         self.ecr.get_or_init(|| aws_sdk_ecr::Client::new(&self.sdk))
+    }
+
+    pub(super) fn autoscaling(&self) -> &aws_sdk_autoscaling::Client {
+        self.autoscaling.get_or_init(|| aws_sdk_autoscaling::Client::new(&self.sdk))
     }
 }
 
@@ -68,7 +73,9 @@ impl Pool {
         }
         let sdk = self.account_config(&scope.account, &scope.region)?;
         let sdk = sdk.into_builder().region(Region::new(scope.region.clone())).build();
-        let clients = Arc::new(Clients { sdk, ec2: OnceLock::new(), ecr: OnceLock::new() });
+        let clients =
+            Clients { sdk, ec2: OnceLock::new(), ecr: OnceLock::new(), autoscaling: OnceLock::new() };
+        let clients = Arc::new(clients);
         if scopes.len() >= SCOPES {
             scopes.clear();
         }

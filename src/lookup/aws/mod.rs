@@ -8,6 +8,7 @@ mod clients;
 mod convert;
 mod ec2;
 mod ecr;
+mod user_data;
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -200,6 +201,7 @@ async fn call(clients: &Clients, key: &FactKey) -> Asked {
         FactKey::Snapshot { snapshot, .. } => ec2::snapshot(clients.ec2(), snapshot).await,
         FactKey::AllowedImages { .. } => ec2::allowed_images(clients.ec2()).await,
         FactKey::Template { template, .. } => ec2::template(clients.ec2(), template).await,
+        FactKey::UserData { of, .. } => user_data::user_data(clients, of).await,
         FactKey::Launched { client_token, .. } => ec2::launched(clients.ec2(), client_token).await,
         FactKey::ScanFindings { registry, repository, digest, .. } => {
             ecr::scan_findings(clients.ecr(), registry, repository, digest).await
