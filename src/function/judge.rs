@@ -10,7 +10,7 @@ use super::reply::Failed;
 use crate::activity::{Action, Activity, ScanStatus};
 use crate::alert::Alert;
 use crate::history::InMemory;
-use crate::history::deliver::{DeliveryError, Fate, Publisher};
+use crate::history::deliver::{Fate, Publisher};
 use crate::lookup::aws::ACTIVITY_TIME;
 use crate::notify::Sns;
 use crate::pipeline::{Pipeline, Processed};
@@ -45,8 +45,7 @@ pub(super) async fn one(
     let processed = match pipeline.process(activity.clone()).await {
         Ok(processed) => processed,
         Err(_) if cut_short() => return Err(out_of_time()),
-        Err(DeliveryError::Publish(reason)) => return Err(Failed::NotPublished(reason)),
-        Err(error) => return Err(Failed::NotPublished(error.to_string())),
+        Err(error) => return Err(error.into()),
     };
     count(&invocation, &activity, &processed);
     Ok(())

@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime};
 
 use crate::lookup::{Fact, FactKey, FactValue};
 
-/// How much is kept: facts, the long ones counting by their length.
+/// How much is kept: facts, a scan report counting by its length.
 const CAPACITY: usize = 4_000;
 
 /// What was not found or could not be had may be there a moment later.
@@ -71,7 +71,6 @@ fn weight(fact: &Fact) -> usize {
     match fact {
         Fact::Known(FactValue::Scan(report)) => 1 + report.findings.len() / 4,
         Fact::Known(FactValue::Instances(instances)) => 1 + instances.len() / 4,
-        Fact::Known(FactValue::UserData(bytes)) => 1 + bytes.len() / 512,
         _ => 1,
     }
 }
@@ -87,12 +86,12 @@ fn age(key: &FactKey, fact: &Fact) -> Duration {
         | FactKey::Ancestry { .. }
         | FactKey::Snapshot { .. } => Duration::from_secs(3600),
         FactKey::AllowedImages { .. } => Duration::from_secs(300),
-        // An instance's can be rewritten, and that is the very thing to be seen.
-        FactKey::UserData { .. } => Duration::from_secs(10),
         // `$Latest` moves, scans are repeated, and a launch's instances appear one by one.
         FactKey::Template { .. } | FactKey::ScanFindings { .. } | FactKey::Launched { .. } => {
             Duration::from_secs(60)
         }
+        // Rewritten by the very events that ask for it.
+        FactKey::UserData { .. } => Duration::ZERO,
     }
 }
 

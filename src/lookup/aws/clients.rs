@@ -43,12 +43,12 @@ impl Clients {
         self.ec2.get_or_init(|| aws_sdk_ec2::Client::new(&self.sdk))
     }
 
-    pub(super) fn ecr(&self) -> &aws_sdk_ecr::Client {
-        self.ecr.get_or_init(|| aws_sdk_ecr::Client::new(&self.sdk))
-    }
-
     pub(super) fn autoscaling(&self) -> &aws_sdk_autoscaling::Client {
         self.autoscaling.get_or_init(|| aws_sdk_autoscaling::Client::new(&self.sdk))
+    }
+
+    pub(super) fn ecr(&self) -> &aws_sdk_ecr::Client {
+        self.ecr.get_or_init(|| aws_sdk_ecr::Client::new(&self.sdk))
     }
 }
 
@@ -73,9 +73,12 @@ impl Pool {
         }
         let sdk = self.account_config(&scope.account, &scope.region)?;
         let sdk = sdk.into_builder().region(Region::new(scope.region.clone())).build();
-        let clients =
-            Clients { sdk, ec2: OnceLock::new(), ecr: OnceLock::new(), autoscaling: OnceLock::new() };
-        let clients = Arc::new(clients);
+        let clients = Arc::new(Clients {
+            sdk,
+            ec2: OnceLock::new(),
+            ecr: OnceLock::new(),
+            autoscaling: OnceLock::new(),
+        });
         if scopes.len() >= SCOPES {
             scopes.clear();
         }

@@ -1,7 +1,7 @@
 //! What EC2 is asked.
 
 use aws_sdk_ec2::Client;
-use aws_sdk_ec2::types::{Filter, LaunchTemplateVersion};
+use aws_sdk_ec2::types::Filter;
 use aws_smithy_runtime_api::client::result::SdkError;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 
@@ -59,15 +59,6 @@ pub(super) async fn allowed_images(client: &Client) -> Asked {
 
 /// `DescribeLaunchTemplateVersions`, with SSM parameters resolved.
 pub(super) async fn template(client: &Client, template: &TemplateRef) -> Asked {
-    template_version(client, template, |version| FactValue::Template(convert::template(version))).await
-}
-
-/// `DescribeLaunchTemplateVersions`, for what `pick` takes of it.
-pub(super) async fn template_version(
-    client: &Client,
-    template: &TemplateRef,
-    pick: impl FnOnce(LaunchTemplateVersion) -> FactValue,
-) -> Asked {
     let mut request = client
         .describe_launch_template_versions()
         .resolve_alias(true)
@@ -79,7 +70,8 @@ pub(super) async fn template_version(
     };
     let absent = ["InvalidLaunchTemplateId.", "InvalidLaunchTemplateName", "InvalidLaunchTemplateVersion"];
     one(request.send().await, &absent, |answer| {
-        Some(pick(answer.launch_template_versions?.into_iter().next()?))
+        let version = answer.launch_template_versions?.into_iter().next()?;
+        Some(FactValue::Template(convert::template(version)))
     })
 }
 

@@ -20,7 +20,7 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tracing::Instrument;
 
-use super::{Fact, FactKey, FactValue, Lookup};
+use super::{Fact, FactKey, FactValue, Lookup, UserDataOf};
 use crate::aws::{Failure, SetupError};
 use cache::Cache;
 use clients::{Clients, Pool};
@@ -201,8 +201,16 @@ async fn call(clients: &Clients, key: &FactKey) -> Asked {
         FactKey::Snapshot { snapshot, .. } => ec2::snapshot(clients.ec2(), snapshot).await,
         FactKey::AllowedImages { .. } => ec2::allowed_images(clients.ec2()).await,
         FactKey::Template { template, .. } => ec2::template(clients.ec2(), template).await,
-        FactKey::UserData { of, .. } => user_data::user_data(clients, of).await,
         FactKey::Launched { client_token, .. } => ec2::launched(clients.ec2(), client_token).await,
+        FactKey::UserData { of: UserDataOf::Instance(instance), .. } => {
+            user_data::instance(clients.ec2(), instance).await
+        }
+        FactKey::UserData { of: UserDataOf::Template(template), .. } => {
+            user_data::template(clients.ec2(), template).await
+        }
+        FactKey::UserData { of: UserDataOf::Configuration(name), .. } => {
+            user_data::configuration(clients.autoscaling(), name).await
+        }
         FactKey::ScanFindings { registry, repository, digest, .. } => {
             ecr::scan_findings(clients.ecr(), registry, repository, digest).await
         }

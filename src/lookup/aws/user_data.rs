@@ -1,50 +1,49 @@
-//! User data, as EC2 keeps it: base64, which whoever reads it takes apart.
+//! User data, which CloudTrail never shows.
 
+use std::time::Duration;
+
+use aws_sdk_ec2::Client;
 use aws_sdk_ec2::types::InstanceAttributeName;
 
-use super::Asked;
-use super::clients::Clients;
-use super::ec2::{one, template_version};
-use crate::lookup::{FactValue, UserDataOf};
+use super::{Asked, ec2};
+use crate::activity::TemplateRef;
+use crate::lookup::FactValue;
 
-/// `DescribeInstanceAttribute`, `DescribeLaunchTemplateVersions` or `DescribeLaunchConfigurations`. Known
-/// and empty where there is none.
-pub(super) async fn user_data(clients: &Clients, of: &UserDataOf) -> Asked {
-    match of {
-        UserDataOf::Instance(instance) => {
-            let answer = clients
-                .ec2()
-                .describe_instance_attribute()
-                .instance_id(instance)
-                .attribute(InstanceAttributeName::UserData)
-                .send()
-                .await;
-            one(answer, &["InvalidInstanceID."], |answer| {
-                Some(known(answer.user_data.and_then(|attribute| attribute.value)))
-            })
-        }
-        UserDataOf::Template(template) => {
-            template_version(clients.ec2(), template, |version| {
-                known(version.launch_template_data.and_then(|data| data.user_data))
-            })
-            .await
-        }
-        UserDataOf::Configuration(name) => {
-            let answer = clients
-                .autoscaling()
-                .describe_launch_configurations()
-                .launch_configuration_names(name)
-                .send()
-                .await;
-            one(answer, &[], |answer| {
-                let mut found = answer.launch_configurations?.into_iter();
-                let found = found.find(|one| one.launch_configuration_name.as_deref() == Some(name))?;
-                Some(known(found.user_data))
-            })
+/// A new instance is not everywhere yet: how long to wait before asking again.
+const WAITS: [Duration; 3] = [Duration::from_millis(500), Duration::from_secs(1), Duration::from_secs(2)];
+
+/// `DescribeInstanceAttribute`. An instance that stays unknown is gone.
+pub(super) async fn instance(client: &Client, instance: &str) -> Asked {
+    let mut waits = WAITS.into_iter();
+    loop {
+        let request = client.describe_instance_attribute().instance_id(instance);
+        let answer = request.attribute(InstanceAttributeName::UserData).send().await;
+        let asked = ec2::one(answer, &["InvalidInstanceID."], |answer| {
+            let text = answer.user_data.and_then(|attribute| attribute.value).unwrap_or_default();
+            Some(FactValue::UserData(text.into_bytes()))
+        });
+        match (asked, waits.next()) {
+            (Asked::Absent, Some(wait)) => tokio::time::sleep(wait).await,
+            (asked, _) => return asked,
         }
     }
 }
 
-fn known(text: Option<String>) -> FactValue {
-    FactValue::UserData(text.unwrap_or_default().into_bytes())
+/// `DescribeLaunchTemplateVersions`.
+pub(super) async fn template(client: &Client, template: &TemplateRef) -> Asked {
+    match ec2::template(client, template).await {
+        Asked::Known(FactValue::Template(version)) => {
+            Asked::Known(FactValue::UserData(version.user_data.unwrap_or_default().into_bytes()))
+        }
+        other => other,
+    }
+}
+
+/// `DescribeLaunchConfigurations`.
+pub(super) async fn configuration(client: &aws_sdk_autoscaling::Client, name: &str) -> Asked {
+    let answer = client.describe_launch_configurations().launch_configuration_names(name).send().await;
+    ec2::one(answer, &[], |answer| {
+        let found = answer.launch_configurations?.into_iter().next()?;
+        Some(FactValue::UserData(found.user_data.unwrap_or_default().into_bytes()))
+    })
 }
