@@ -32,10 +32,10 @@ fn the_registry_goes_from_the_most_severe_down() {
 }
 
 #[test]
-fn exactly_one_machine_image_detection_is_an_approval_check() {
+fn exactly_two_detections_are_approval_checks() {
     let checks: Vec<&str> =
         REGISTRY.iter().filter(|detection| detection.approval).map(|detection| detection.id).collect();
-    assert_eq!(checks, ["machine-image-not-approved"]);
+    assert_eq!(checks, ["machine-image-not-approved", "container-image-not-approved"]);
 }
 
 #[test]
@@ -95,7 +95,9 @@ fn verdict(activity: Activity, given: &Given, id: &str) -> (Verdict, usize) {
     let lookup = Answers { given: given.facts().clone(), rounds: Default::default() };
     let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
     let policy = Policy::default();
-    let judgement = runtime.block_on(engine::judge(Arc::new(activity), &policy, &lookup));
+    let (memory, mut facts) = (Memory::none(), Facts::default());
+    let judged = engine::judge(Arc::new(activity), &policy, &lookup, &memory, &mut facts);
+    let judgement = runtime.block_on(judged);
     let found = judgement.verdicts.into_iter().find(|(detection, _)| detection.id == id);
     (found.expect("registered").1, lookup.rounds.into_inner())
 }
