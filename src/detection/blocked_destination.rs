@@ -64,7 +64,10 @@ fn judge(activity: &Activity, context: &Context<'_>) -> Verdict {
         next_steps: vec![
             runtime::look(activity, place),
             runtime::isolate(),
-            NextStep::new("Refuse the network in a security group's or a network policy's egress rules.", None),
+            NextStep::new(
+                "Refuse the network in a security group's or a network policy's egress rules.",
+                None,
+            ),
         ],
         not_inspected: not_inspected.into_iter().collect(),
     }))
@@ -76,7 +79,8 @@ mod tests {
     use crate::activity::{Connection, Place};
     use crate::detection::testing::*;
 
-    const BLOCKED: &str = "containers: {blocked_destinations: [198.51.100.0/25, \"2001:db8:1::/48\", 10.9.9.9]}";
+    const BLOCKED: &str =
+        "containers: {blocked_destinations: [198.51.100.0/25, \"2001:db8:1::/48\", 10.9.9.9]}";
 
     fn judged(connection: Connection) -> Verdict {
         Given::none().judge(&DETECTION, &connected(connection), &policy(BLOCKED))

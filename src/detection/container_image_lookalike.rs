@@ -26,7 +26,8 @@ static KNOWN: LazyLock<Known> = LazyLock::new(|| Known::read(include_str!("data/
 
 /// What a namespace has behind a well-known name to look like its home: `alpineos`.
 const AFFIXES: [&str; 14] = [
-    "os", "linux", "official", "image", "images", "docker", "hub", "base", "io", "inc", "org", "team", "dev", "library",
+    "os", "linux", "official", "image", "images", "docker", "hub", "base", "io", "inc", "org", "team", "dev",
+    "library",
 ];
 
 struct Known {
@@ -55,9 +56,9 @@ fn judge(activity: &Activity, context: &Context<'_>) -> Verdict {
         Err(Verdict::CannotTell(_)) => return Verdict::NotApplicable("no image is named".to_owned()),
         Err(verdict) => return verdict,
     };
-    let foreign = all.iter().filter(|used| {
-        matches!(registry::standing(activity, context.policy, used), Standing::Foreign(_))
-    });
+    let foreign = all
+        .iter()
+        .filter(|used| matches!(registry::standing(activity, context.policy, used), Standing::Foreign(_)));
     let mut named = foreign.filter_map(|used| Some((used, used.reference.as_ref()?))).peekable();
     if named.peek().is_none() {
         return Verdict::Pass("every image is from an approved registry".to_owned());
@@ -81,7 +82,9 @@ fn judge(activity: &Activity, context: &Context<'_>) -> Verdict {
     let mut next_steps: Vec<NextStep> =
         activity.action.place().map(|place| runtime::look(activity, place)).into_iter().collect();
     next_steps.push(NextStep::new(
-        format!("Ask who chose the image and whether `{original}` was meant; if so, treat what ran as hostile."),
+        format!(
+            "Ask who chose the image and whether `{original}` was meant; if so, treat what ran as hostile."
+        ),
         None,
     ));
     next_steps.push(NextStep::new(
@@ -115,7 +118,10 @@ fn imitated(reference: &Reference) -> Option<(&'static str, String)> {
         return official_near(&name).map(|official| (official, format!("{name} is one slip away from it")));
     }
     if let Some(official) = plain(&name) {
-        return Some((official, format!("it has the official name under the namespace {namespace}, which is not its publisher's")));
+        return Some((
+            official,
+            format!("it has the official name under the namespace {namespace}, which is not its publisher's"),
+        ));
     }
     if let Some(official) = official_near(&name) {
         return Some((official, format!("{name} is one slip away from it")));

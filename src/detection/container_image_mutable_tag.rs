@@ -62,7 +62,10 @@ fn judge(activity: &Activity, context: &Context<'_>) -> Verdict {
             ("declared_by", json!(activity.actor.as_ref().map(|actor| &actor.principal))),
         ]),
         next_steps: vec![
-            NextStep::new("Name the image by its digest (`repository@sha256:...`), in the place it is deployed from.", None),
+            NextStep::new(
+                "Name the image by its digest (`repository@sha256:...`), in the place it is deployed from.",
+                None,
+            ),
             NextStep::new("Make the repository's tags immutable, where the registry can.", None),
         ],
         not_inspected: Vec::new(),
@@ -103,7 +106,10 @@ mod tests {
         for (image, says) in [("nginx", "no tag"), ("nginx:latest", "latest"), ("nginx:1.27", "1.27")] {
             let found = matched(judged(image, "prod-web", None, FIXED));
             assert!(found.summary.contains(says), "{}", found.summary);
-            assert_eq!(found.subject, Subject::ContainerImage { repository: "docker.io/library/nginx".to_owned() });
+            assert_eq!(
+                found.subject,
+                Subject::ContainerImage { repository: "docker.io/library/nginx".to_owned() }
+            );
         }
         let found = matched(judged("nginx:1.27", "prod-web", Some("Always"), FIXED));
         assert!(found.summary.contains("pulls anew"), "{}", found.summary);

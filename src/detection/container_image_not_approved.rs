@@ -74,7 +74,9 @@ fn judge(activity: &Activity, context: &Context<'_>) -> Verdict {
         None,
     ));
     next_steps.push(NextStep::new(
-        format!("If the source is fine, list it in the policy: `containers: {{registries: [\"{repository}\"]}}`."),
+        format!(
+            "If the source is fine, list it in the policy: `containers: {{registries: [\"{repository}\"]}}`."
+        ),
         None,
     ));
     let listed = !context.policy.containers.registries.is_empty();
@@ -120,7 +122,10 @@ mod tests {
         ] {
             let found = matched(judged(&event, "{}"));
             // One alert an image repository, however it is spelt and whatever runs in it.
-            assert_eq!(found.subject, Subject::ContainerImage { repository: "docker.io/evil/app".to_owned() });
+            assert_eq!(
+                found.subject,
+                Subject::ContainerImage { repository: "docker.io/evil/app".to_owned() }
+            );
             assert_eq!(found.severity, None);
         }
         assert_eq!(DETECTION.severity, Severity::Low);

@@ -22,8 +22,7 @@ pub static DETECTION: Detection = Detection {
 };
 
 /// Programs that send what they are given.
-const SENDERS: [&str; 7] =
-    ["curl", "wget", "http", "https", "invoke-webrequest", "invoke-restmethod", "iwr"];
+const SENDERS: [&str; 7] = ["curl", "wget", "http", "https", "invoke-webrequest", "invoke-restmethod", "iwr"];
 
 /// Names of AWS's credentials, letters and digits only.
 const AWS: [&str; 9] = [
@@ -40,8 +39,23 @@ const AWS: [&str; 9] = [
 
 /// Other names of secrets.
 const GENERIC: [&str; 17] = [
-    "password", "passwd", "pwd", "passphrase", "secret", "secretkey", "clientsecret", "token", "accesstoken",
-    "accesskey", "refreshtoken", "apikey", "authkey", "privatekey", "credential", "credentials", "creds",
+    "password",
+    "passwd",
+    "pwd",
+    "passphrase",
+    "secret",
+    "secretkey",
+    "clientsecret",
+    "token",
+    "accesstoken",
+    "accesskey",
+    "refreshtoken",
+    "apikey",
+    "authkey",
+    "privatekey",
+    "credential",
+    "credentials",
+    "creds",
 ];
 
 static KEY_ID: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(r"\b(?:AKIA|ASIA)[A-Z0-9]{16}\b").ok());
@@ -161,7 +175,8 @@ fn carried(sender: &Command) -> Carried {
             }
             continue;
         }
-        if is_credential_file(word.trim_start_matches('@')) || word.rsplit(['@', '=']).next().is_some_and(is_credential_file)
+        if is_credential_file(word.trim_start_matches('@'))
+            || word.rsplit(['@', '=']).next().is_some_and(is_credential_file)
         {
             carried.aws.push("a credentials file".to_owned());
         }
@@ -173,8 +188,12 @@ fn carried(sender: &Command) -> Carried {
         let plain_word = without_schemes(word);
         for pair in PAIR.iter().flat_map(|pattern| pattern.captures_iter(&plain_word)) {
             let Some(name) = pair.get(1) else { continue };
-            let plain: String =
-                name.as_str().chars().filter(char::is_ascii_alphanumeric).collect::<String>().to_ascii_lowercase();
+            let plain: String = name
+                .as_str()
+                .chars()
+                .filter(char::is_ascii_alphanumeric)
+                .collect::<String>()
+                .to_ascii_lowercase();
             if AWS.contains(&plain.as_str()) {
                 carried.aws.push(name.as_str().to_owned());
             } else if GENERIC.contains(&plain.as_str()) {

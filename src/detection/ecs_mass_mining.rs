@@ -49,20 +49,25 @@ fn judge(activity: &Activity, context: &Context<'_>) -> Verdict {
     let is_definition = workload.kind == crate::activity::WorkloadKind::TaskDefinition;
     let mut defined = remembered(activity, context, &ecs::definitions(activity), DEFINED);
     let mut ran = remembered(activity, context, &ecs::runs(activity), RAN);
-    if is_definition { defined.extend(own) } else { ran.extend(own) }
+    if is_definition {
+        defined.extend(own)
+    } else {
+        ran.extend(own)
+    }
 
     // What runs of foreign definitions, and the definitions themselves.
-    let foreign: Vec<(&Deed, String)> = defined
-        .iter()
-        .filter_map(|deed| Some((deed, foreign(activity, context, &deed.image)?)))
-        .collect();
+    let foreign: Vec<(&Deed, String)> =
+        defined.iter().filter_map(|deed| Some((deed, foreign(activity, context, &deed.image)?))).collect();
     let Some((_, repository)) = foreign.first() else {
-        return Verdict::Pass("no task definition with a foreign image is known of this principal".to_owned());
+        return Verdict::Pass(
+            "no task definition with a foreign image is known of this principal".to_owned(),
+        );
     };
     let runs: Vec<&Deed> =
         ran.iter().filter(|run| foreign.iter().any(|(definition, _)| is_run_of(run, definition))).collect();
     let copies = runs.iter().fold(0u32, |sum, run| sum.saturating_add(run.count));
-    let cpu = foreign.iter().map(|(deed, _)| deed.cpu).chain(runs.iter().map(|run| run.cpu)).max().unwrap_or(0);
+    let cpu =
+        foreign.iter().map(|(deed, _)| deed.cpu).chain(runs.iter().map(|run| run.cpu)).max().unwrap_or(0);
     let clusters: BTreeSet<(&str, &str)> = ran
         .iter()
         .filter(|run| !run.cluster.is_empty())
@@ -113,7 +118,10 @@ fn judge(activity: &Activity, context: &Context<'_>) -> Verdict {
                 "Set the services' desired count to 0 in every region, then delete services and clusters.",
                 steps::aws(activity, "ecs list-clusters", "--output text"),
             ),
-            NextStep::new("Take the credentials from whoever holds them, and look for launches of instances too.", None),
+            NextStep::new(
+                "Take the credentials from whoever holds them, and look for launches of instances too.",
+                None,
+            ),
         ],
         not_inspected: Vec::new(),
     }))
@@ -137,7 +145,8 @@ fn remembered(activity: &Activity, context: &Context<'_>, id: &str, label: &str)
 fn foreign(activity: &Activity, context: &Context<'_>, name: &str) -> Option<String> {
     let image = ContainerImage { name: name.to_owned(), digest: None };
     let reference = registry::reference(&image)?;
-    let used = Used { image: &image, reference: Some(reference), namespace: None, container: None, upstream: None };
+    let used =
+        Used { image: &image, reference: Some(reference), namespace: None, container: None, upstream: None };
     match registry::standing(activity, context.policy, &used) {
         Standing::Foreign(_) => used.reference.map(|reference| reference.repository()),
         Standing::Approved(_) | Standing::Unsure(_) => None,
@@ -149,7 +158,9 @@ fn is_run_of(run: &Deed, definition: &Deed) -> bool {
     let family = definition.definition.split(':').next().unwrap_or_default();
     !run.definition.is_empty()
         && run.region == definition.region
-        && (run.definition == definition.definition || run.definition == family || definition.definition == run.definition.split(':').next().unwrap_or_default())
+        && (run.definition == definition.definition
+            || run.definition == family
+            || definition.definition == run.definition.split(':').next().unwrap_or_default())
 }
 
 #[cfg(test)]

@@ -2,7 +2,9 @@
 
 use serde_json::json;
 
-use super::{Context, Detection, Match, NextStep, Stage, Subject, Verdict, evidence, registry, runtime, steps};
+use super::{
+    Context, Detection, Match, NextStep, Stage, Subject, Verdict, evidence, registry, runtime, steps,
+};
 use crate::activity::{Action, Activity, Reported};
 use crate::severity::Severity;
 
@@ -78,7 +80,10 @@ fn judge(activity: &Activity, _: &Context<'_>) -> Verdict {
         summary: format!("{mark}GuardDuty found {found} in {what}{names}."),
         evidence: seen,
         next_steps: vec![
-            NextStep::new("Find everything that was started from the image, stop it, and keep its disks.", None),
+            NextStep::new(
+                "Find everything that was started from the image, stop it, and keep its disks.",
+                None,
+            ),
             look,
             NextStep::new("Deregister or delete the image, and find out who made it and from what.", None),
         ],
@@ -135,7 +140,10 @@ mod tests {
         let found = matched(judged(reported));
         assert_eq!(found.severity, None);
         assert_eq!(DETECTION.severity, Severity::Critical);
-        assert_eq!(found.subject, Subject::MachineImage { image: AMI.to_owned(), principal: "unknown".to_owned() });
+        assert_eq!(
+            found.subject,
+            Subject::MachineImage { image: AMI.to_owned(), principal: "unknown".to_owned() }
+        );
         assert!(found.summary.contains("EICAR"), "{}", found.summary);
     }
 
@@ -145,7 +153,10 @@ mod tests {
             let reported =
                 Reported { place: pod("evil/app:1"), ..finding(&format!("Execution:{kind}/MaliciousFile")) };
             let found = matched(judged(reported));
-            assert_eq!(found.subject, Subject::ContainerImage { repository: "docker.io/evil/app".to_owned() });
+            assert_eq!(
+                found.subject,
+                Subject::ContainerImage { repository: "docker.io/evil/app".to_owned() }
+            );
         }
         let nameless = Reported { place: pod(""), ..finding("Execution:Container/MaliciousFile") };
         assert_eq!(matched(judged(nameless)).subject, Subject::Runtime { place: "web/web-1".to_owned() });

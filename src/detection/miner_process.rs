@@ -37,8 +37,28 @@ const OPTIONS: [&str; 12] = [
 
 /// Programs that reach a pool's host without mining: see `mining-pool-connection`.
 const FETCHERS: [&str; 22] = [
-    "curl", "wget", "fetch", "aria2c", "axel", "http", "https", "dig", "nslookup", "host", "drill", "getent", "ping",
-    "ping6", "traceroute", "tracepath", "mtr", "nc", "ncat", "netcat", "telnet", "openssl",
+    "curl",
+    "wget",
+    "fetch",
+    "aria2c",
+    "axel",
+    "http",
+    "https",
+    "dig",
+    "nslookup",
+    "host",
+    "drill",
+    "getent",
+    "ping",
+    "ping6",
+    "traceroute",
+    "tracepath",
+    "mtr",
+    "nc",
+    "ncat",
+    "netcat",
+    "telnet",
+    "openssl",
 ];
 
 fn judge(activity: &Activity, _: &Context<'_>) -> Verdict {

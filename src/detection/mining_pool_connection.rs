@@ -55,7 +55,8 @@ fn judge(activity: &Activity, context: &Context<'_>) -> Verdict {
         return other("the destination is not on the Internet");
     }
     let port = connection.port;
-    let to = format!("{}:{port}", connection.domain.as_deref().unwrap_or(&connection.destination.to_string()));
+    let to =
+        format!("{}:{port}", connection.domain.as_deref().unwrap_or(&connection.destination.to_string()));
     if connection.domain.as_deref().is_some_and(is_mining_pool) {
         return found(activity, connection, None, format!("{to} is a mining pool"));
     }
@@ -68,7 +69,8 @@ fn judge(activity: &Activity, context: &Context<'_>) -> Verdict {
         return Verdict::Pass(format!("{to} is no mining pool that is known"));
     }
     let containers = &context.policy.containers;
-    let span = if connection.place.is_container() { containers.window } else { context.policy.first_boot_window };
+    let span =
+        if connection.place.is_container() { containers.window } else { context.policy.first_boot_window };
     let company: Vec<&str> = runtime::company(activity, context, &connection.place, span.delta())
         .into_iter()
         .filter(|id| COMPANY.contains(id))
@@ -98,7 +100,11 @@ fn found(activity: &Activity, connection: &Connection, severity: Option<Severity
     Verdict::Match(Box::new(Match {
         subject: runtime::subject(&connection.place),
         severity,
-        summary: format!("{} {verb} to {}: {why}.", capital(&runtime::place(&connection.place)), connection.destination),
+        summary: format!(
+            "{} {verb} to {}: {why}.",
+            capital(&runtime::place(&connection.place)),
+            connection.destination
+        ),
         evidence,
         next_steps: vec![
             runtime::look(activity, &connection.place),

@@ -27,7 +27,10 @@ fn judge(activity: &Activity, _: &Context<'_>) -> Verdict {
     };
     let name = resolution.name.as_str();
     if name.is_empty() {
-        return Verdict::CannotTell(Reason::new("name-not-given", "The event does not say which name was looked up."));
+        return Verdict::CannotTell(Reason::new(
+            "name-not-given",
+            "The event does not say which name was looked up.",
+        ));
     }
     if !is_mining_pool(name) {
         return Verdict::Pass(format!("{name} is no mining pool that is known"));
@@ -48,12 +51,18 @@ fn judge(activity: &Activity, _: &Context<'_>) -> Verdict {
         subject: runtime::subject(&resolution.place),
         // Somebody looks at a pool's page.
         severity: browser.then_some(Severity::Low),
-        summary: format!("{name}, a mining pool, was looked up in {}{by}.", runtime::place(&resolution.place)),
+        summary: format!(
+            "{name}, a mining pool, was looked up in {}{by}.",
+            runtime::place(&resolution.place)
+        ),
         evidence: seen,
         next_steps: vec![
             runtime::look(activity, &resolution.place),
             runtime::isolate(),
-            NextStep::new("Block the name at the resolver, with Route 53 Resolver DNS Firewall for one.", None),
+            NextStep::new(
+                "Block the name at the resolver, with Route 53 Resolver DNS Firewall for one.",
+                None,
+            ),
         ],
         not_inspected: Vec::new(),
     }))
@@ -81,8 +90,16 @@ mod tests {
     #[test]
     fn pools_and_their_subdomains_fire() {
         for name in [
-            "pool.minexmr.com", "supportxmr.com", "xmr-eu1.nanopool.org", "f2pool.com", "antpool.com",
-            "pool.minergate.com", "xmrpool.eu", "hashvault.pro", "gulf.moneroocean.stream", "xmr.pool",
+            "pool.minexmr.com",
+            "supportxmr.com",
+            "xmr-eu1.nanopool.org",
+            "f2pool.com",
+            "antpool.com",
+            "pool.minergate.com",
+            "xmrpool.eu",
+            "hashvault.pro",
+            "gulf.moneroocean.stream",
+            "xmr.pool",
         ] {
             let found = matched(judged(name, Some("/usr/bin/curl")));
             assert_eq!(found.severity, None);
@@ -100,7 +117,10 @@ mod tests {
 
     #[test]
     fn a_browser_is_low() {
-        assert_eq!(matched(judged("www.nicehash.com", Some("/opt/google/chrome/chrome"))).severity, Some(Severity::Low));
+        assert_eq!(
+            matched(judged("www.nicehash.com", Some("/opt/google/chrome/chrome"))).severity,
+            Some(Severity::Low)
+        );
     }
 
     #[test]

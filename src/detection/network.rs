@@ -74,8 +74,21 @@ mod tests {
             assert!(is_public(address.parse().unwrap()), "{address}");
         }
         for address in [
-            "127.0.0.1", "10.1.2.3", "172.16.0.1", "192.168.1.1", "169.254.169.254", "100.64.0.1", "0.0.0.0",
-            "224.0.0.1", "255.255.255.255", "::1", "::", "fd00::1", "fe80::1", "ff02::1", "::ffff:10.0.0.1",
+            "127.0.0.1",
+            "10.1.2.3",
+            "172.16.0.1",
+            "192.168.1.1",
+            "169.254.169.254",
+            "100.64.0.1",
+            "0.0.0.0",
+            "224.0.0.1",
+            "255.255.255.255",
+            "::1",
+            "::",
+            "fd00::1",
+            "fe80::1",
+            "ff02::1",
+            "::ffff:10.0.0.1",
         ] {
             assert!(!is_public(address.parse().unwrap()), "{address}");
         }
@@ -83,7 +96,8 @@ mod tests {
 
     #[test]
     fn browsers_are_known_by_their_file_name() {
-        for path in ["/opt/google/chrome/chrome", "C:\\Program Files\\Mozilla Firefox\\firefox.exe", "msedge"] {
+        for path in ["/opt/google/chrome/chrome", "C:\\Program Files\\Mozilla Firefox\\firefox.exe", "msedge"]
+        {
             assert!(is_browser(path), "{path}");
         }
         for path in ["/tmp/chrome/xmrig", "chromedriver2", ""] {

@@ -166,9 +166,18 @@ mod tests {
     #[test]
     fn what_names_no_repository_is_none() {
         let digest = "0a".repeat(32);
-        for text in
-            ["", " ", "a//b", "quay.io/../x", "quay.io/", "${IMAGE}", "a b", "a:b c", &digest, &format!("sha256:{digest}")]
-        {
+        for text in [
+            "",
+            " ",
+            "a//b",
+            "quay.io/../x",
+            "quay.io/",
+            "${IMAGE}",
+            "a b",
+            "a:b c",
+            &digest,
+            &format!("sha256:{digest}"),
+        ] {
             assert_eq!(full(text), "none", "{text}");
         }
     }

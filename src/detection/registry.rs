@@ -10,8 +10,7 @@ use crate::activity::{Action, Activity, ContainerImage, DeclaredContainer, Workl
 use crate::partition::Partition;
 use crate::policy::Policy;
 
-static AWS: LazyLock<Vec<Owner>> =
-    LazyLock::new(|| owners::read(include_str!("data/aws-registries.txt")));
+static AWS: LazyLock<Vec<Owner>> = LazyLock::new(|| owners::read(include_str!("data/aws-registries.txt")));
 
 /// AWS's own namespaces in the public gallery, where an alias beginning so is not given to others.
 const GALLERY: [&str; 3] = ["eks", "aws-", "amazon"];
@@ -195,13 +194,12 @@ pub fn standing(activity: &Activity, policy: &Policy, used: &Used<'_>) -> Standi
         {
             Standing::Approved("it is from a registry of AWS's own for EKS".to_owned())
         }
-        Some((account, _)) => {
-            Standing::Foreign(format!("its registry belongs to account {account}, which the policy does not name"))
-        }
-        None => Standing::Foreign(format!(
-            "{} is not among the registries that the policy names",
-            reference.host
+        Some((account, _)) => Standing::Foreign(format!(
+            "its registry belongs to account {account}, which the policy does not name"
         )),
+        None => {
+            Standing::Foreign(format!("{} is not among the registries that the policy names", reference.host))
+        }
     }
 }
 

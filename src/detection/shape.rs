@@ -150,7 +150,10 @@ mod tests {
             "arn:aws:x y",
             "arn:aws:ecs:r:1:task/a/b;id",
         ] {
-            for check in [image, instance, snapshot, account, region, repository, digest, tag, principal, kubernetes, task] {
+            for check in [
+                image, instance, snapshot, account, region, repository, digest, tag, principal, kubernetes,
+                task,
+            ] {
                 assert_eq!(check(evil), None, "{evil:?}");
             }
         }

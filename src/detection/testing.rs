@@ -4,8 +4,9 @@ use chrono::{DateTime, Utc};
 
 use super::{Context, Detection, Match, Reason, Verdict};
 use crate::activity::{
-    Action, Activity, Actor, ActorKind, ApiCall, Cloud, Derivation, DerivationKind, GuardRail,
-    GuardRailChange, ImageRef, Instance, Launch, Origin, Push, Scan, Connection, ContainerImage, DeclaredContainer, Place, Process, Pull, Start, Workload, WorkloadKind,
+    Action, Activity, Actor, ActorKind, ApiCall, Cloud, Connection, ContainerImage, DeclaredContainer,
+    Derivation, DerivationKind, GuardRail, GuardRailChange, ImageRef, Instance, Launch, Origin, Place,
+    Process, Pull, Push, Scan, Start, Workload, WorkloadKind,
 };
 use crate::lookup::{Ancestor, Fact, FactKey, FactValue, Facts, ImageFact, Scope, SnapshotFact};
 use crate::policy::Policy;

@@ -55,7 +55,9 @@ pub fn keys(activity: &Activity) -> Vec<Key> {
             keys.extend(super::ecs::keys(activity));
         }
         action => match action.place() {
-            Some(place) => keys.extend(super::place::records(place).into_iter().map(|(kind, id)| key(kind, id))),
+            Some(place) => {
+                keys.extend(super::place::records(place).into_iter().map(|(kind, id)| key(kind, id)))
+            }
             None => keys.clear(),
         },
     }

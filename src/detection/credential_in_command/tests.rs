@@ -67,7 +67,10 @@ fn everyday_requests_do_not_fire() {
             "/usr/bin/curl",
             "'https://b.s3.amazonaws.com/k?X-Amz-Credential=AKIAIOSFODNN7EXAMPLE%2F20260513&X-Amz-Signature=00ff'",
         ),
-        ("/usr/bin/curl", "--aws-sigv4 aws:amz:eu-central-1:s3 --user AKIAIOSFODNN7EXAMPLE:x https://b.s3.amazonaws.com/k"),
+        (
+            "/usr/bin/curl",
+            "--aws-sigv4 aws:amz:eu-central-1:s3 --user AKIAIOSFODNN7EXAMPLE:x https://b.s3.amazonaws.com/k",
+        ),
         ("/usr/bin/tar", "czf secret=x.tgz /tmp"),
     ] {
         passed(judged(binary, arguments, &["AWS_REGION"]));

@@ -32,7 +32,8 @@ impl Story {
         let facts = crate::lookup::Facts::default();
         let context = Context { policy: &policy, facts: &facts, memory: &memory, matches: &[] };
         let verdict = judge(&event, &context);
-        let judgement = Judgement { activity: Arc::new(event), verdicts: Vec::new(), unavailable: Vec::new() };
+        let judgement =
+            Judgement { activity: Arc::new(event), verdicts: Vec::new(), unavailable: Vec::new() };
         for record in trail::remember(&judgement, &memory) {
             self.records.insert(record.key.clone(), record);
         }
@@ -65,7 +66,11 @@ fn a_large_foreign_task_wanted_many_times_fires() {
     passed(story.tell(REGION, definition("evil/worker", 16384)));
     let found = matched(story.tell(REGION, run(WorkloadKind::Service, "c", 50)));
     assert_eq!(found.subject, Subject::ContainerImage { repository: "docker.io/evil/worker".to_owned() });
-    assert!(found.summary.contains("16 virtual CPUs") && found.summary.contains("50 copies"), "{}", found.summary);
+    assert!(
+        found.summary.contains("16 virtual CPUs") && found.summary.contains("50 copies"),
+        "{}",
+        found.summary
+    );
 }
 
 /// CloudTrail delivers in any order.
