@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, SystemTime};
 
-use chrono::Utc;
+use chrono::{DateTime, Utc};
 use lambda_runtime::{Context, LambdaEvent};
 use serde_json::Value;
 use serde_json::value::RawValue;
@@ -48,7 +48,12 @@ pub(super) struct App {
 pub(super) struct Invocation {
     pub(super) lookup: AwsLookup,
     pub(super) current: Current,
+    /// When judging has to end.
     pub(super) deadline: Instant,
+    /// When the platform ends the invocation.
+    pub(super) ends: DateTime<Utc>,
+    /// The invocation's own name.
+    pub(super) token: String,
     surroundings: Surroundings,
     begun: AtomicBool,
     tally: Mutex<Tally>,
@@ -95,6 +100,8 @@ impl App {
             lookup,
             current: self.policies.current().await,
             deadline: Instant::now() + time_for(context.deadline(), SystemTime::now()),
+            ends: context.deadline().into(),
+            token: context.request_id.clone(),
             surroundings: Surroundings { account: Some(account), region: Some(region), received: Utc::now() },
             begun: AtomicBool::new(false),
             tally: Mutex::default(),
