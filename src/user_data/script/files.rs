@@ -331,7 +331,11 @@ impl Scan {
             }
             _ => {}
         }
-        targets.retain(|(path, _)| !path.is_empty() && !path.starts_with("/dev/") && !path.starts_with('&'));
+        targets.retain(|(path, _)| {
+            !path.is_empty()
+                && (!path.starts_with("/dev/") || path.starts_with("/dev/shm/"))
+                && !path.starts_with('&')
+        });
         if targets.is_empty() {
             return;
         }

@@ -340,13 +340,15 @@ fn format_operator(words: &mut Vec<Word>) {
     };
     let mut text = String::new();
     let mut rest = format.text.as_str();
+    let mut used = 0;
     while let Some(open) = rest.find('{') {
         text.push_str(rest.get(..open).unwrap_or(""));
         let tail = rest.get(open + 1..).unwrap_or("");
         let close = tail.find('}').unwrap_or(tail.len());
         let index = tail.get(..close).and_then(|digits| digits.parse::<usize>().ok());
-        if let Some(value) = index.and_then(|index| words.get(at + 1 + index)) {
+        if let Some((index, value)) = index.and_then(|index| Some((index, words.get(at + 1 + index)?))) {
             text.push_str(&value.text);
+            used = used.max(index + 1);
         }
         rest = tail.get(close + 1..).unwrap_or("");
         if text.len() > 4096 {
@@ -354,6 +356,9 @@ fn format_operator(words: &mut Vec<Word>) {
         }
     }
     text.push_str(rest);
+    // What stands behind the operator's arguments goes on.
+    let behind = words.split_off((at + 1 + used).min(words.len()));
     words.truncate(at - 1);
     words.push(Word { text, quoted: true, ..Word::default() });
+    words.extend(behind);
 }

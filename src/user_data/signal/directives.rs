@@ -7,7 +7,7 @@ use super::mining::{self, is_miner_image};
 use super::{Case, Spot};
 use crate::indicators::is_miner;
 use crate::user_data::script::{Command, Role, absolute, role};
-use crate::user_data::{Content, Piece};
+use crate::user_data::{Content, Language, Piece};
 
 /// Layers of encoding from which on something is being hidden.
 const MANY_ENCODINGS: usize = 3;
@@ -167,6 +167,11 @@ pub(super) fn file(case: &mut Case<'_>, spot: Spot<'_>, target: &str, text: &str
         if let Some(line) = preload {
             case.hit_spot("def-02", spot, line);
         }
+    }
+    let other =
+        [".go", ".c", ".java", ".js", ".lua", ".rs", ".cs", ".tcl"].iter().any(|end| target.ends_with(end));
+    if other && super::network::socket_shell(Language::Other, text) {
+        case.hit_spot("net-04", spot, first);
     }
     container(case, spot, &target, text);
 }

@@ -96,11 +96,8 @@ pub(super) fn runs(case: &mut Case<'_>, parts: &[Part<'_>]) {
     for run in &flow.runs {
         let Some(part) = parts.get(run.at.0) else { continue };
         let Some(command) = part.script.commands.get(run.at.1) else { continue };
-        let downloaded = flow
-            .downloads
-            .iter()
-            .filter(|download| same_file(&download.path, &run.path))
-            .max_by_key(|download| download.standing);
+        let itself = flow.downloads.iter().filter(|download| same_file(&download.path, &run.path));
+        let downloaded = itself.max_by_key(|download| download.standing).or_else(|| flow.unpacked(run));
         let mut known_good = false;
         if let Some(download) = downloaded {
             let verified = flow.is_verified(download, run.at)

@@ -17,7 +17,7 @@ impl Lexer<'_, '_> {
         if let Some(parent) = self.stack.last_mut() {
             if frame.is_compound() || frame.kind == Kind::Paren {
                 frame.inherited = parent.pipe.take().or(parent.inherited);
-                frame.function = parent.function.take();
+                frame.body_of = parent.function.take();
                 parent.offset = None;
             }
         }
@@ -53,7 +53,7 @@ impl Lexer<'_, '_> {
             Kind::Arithmetic { .. } => {}
             Kind::Array(name) => self.close_array(&name, frame.words),
             _ => {
-                if let Some(name) = frame.function {
+                if let Some(name) = frame.body_of {
                     self.scan.define(name, span);
                 }
                 if let Some(parent) = self.stack.last_mut() {
