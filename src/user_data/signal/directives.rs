@@ -134,21 +134,20 @@ pub(super) fn file(case: &mut Case<'_>, spot: Spot<'_>, target: &str, text: &str
     }
     let line_with =
         |needle: &str| text.lines().find(|line| line.contains(needle) && !line.trim_start().starts_with('#'));
-    if target.contains("/etc/sudoers") {
-        if let Some(line) = line_with("NOPASSWD") {
-            case.hit_spot("per-04", spot, line);
-        }
+    if target.contains("/etc/sudoers")
+        && let Some(line) = line_with("NOPASSWD")
+    {
+        case.hit_spot("per-04", spot, line);
     }
-    if target.contains("sshd_config") {
-        if let Some(line) = line_with("PermitRootLogin yes").or_else(|| line_with("PermitEmptyPasswords yes"))
-        {
-            case.hit_spot("per-04", spot, line);
-        }
+    if target.contains("sshd_config")
+        && let Some(line) = line_with("PermitRootLogin yes").or_else(|| line_with("PermitEmptyPasswords yes"))
+    {
+        case.hit_spot("per-04", spot, line);
     }
-    if target == "/etc/passwd" {
-        if let Some(line) = text.lines().find(|line| line.contains(":0:0:") && !line.starts_with("root:")) {
-            case.hit_spot("per-04", spot, line);
-        }
+    if target == "/etc/passwd"
+        && let Some(line) = text.lines().find(|line| line.contains(":0:0:") && !line.starts_with("root:"))
+    {
+        case.hit_spot("per-04", spot, line);
     }
     if target.contains("/apt/")
         || target.contains("/yum.repos.d/")
@@ -170,7 +169,7 @@ pub(super) fn file(case: &mut Case<'_>, spot: Spot<'_>, target: &str, text: &str
     }
     let other =
         [".go", ".c", ".java", ".js", ".lua", ".rs", ".cs", ".tcl"].iter().any(|end| target.ends_with(end));
-    if other && super::network::socket_shell(Language::Other, text) {
+    if other && super::shells::socket_shell(Language::Other, text) {
         case.hit_spot("net-04", spot, first);
     }
     container(case, spot, &target, text);

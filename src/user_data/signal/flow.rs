@@ -4,8 +4,9 @@ use std::collections::{HashMap, HashSet};
 
 use super::Part;
 use super::fetch::{self, Fetch, Output, Standing};
+use super::paths::{Directory, is_device, same_file};
 use crate::user_data::script::{
-    Command, RedirectOp, Span, SubKind, Word, absolute, basename, is_decoder, language_of, reads_script,
+    Command, RedirectOp, Span, SubKind, Word, basename, is_decoder, language_of, reads_script,
 };
 use crate::user_data::{Language, Trust};
 
@@ -88,7 +89,7 @@ impl Flow {
             flow.variables_of(number, part, trust);
             let mut directory = Directory::default();
             for (index, command) in part.script.commands.iter().enumerate() {
-                directory.enter(part, command);
+                directory.enter(command);
                 flow.command((number, index), part, command, &directory, trust);
             }
         }
@@ -126,10 +127,10 @@ impl Flow {
                 self.add_download(Download { path, at, standing, open: fetch.is_open() });
             }
         } else if is_decoder(command) {
-            if let Some(path) = written(part, command) {
-                if self.decoded.len() < MAX_PATHS {
-                    self.decoded.push((directory.resolve(&path), at));
-                }
+            if let Some(path) = written(part, command)
+                && self.decoded.len() < MAX_PATHS
+            {
+                self.decoded.push((directory.resolve(&path), at));
             }
         } else if command.redirects.iter().any(|redirect| redirect.writes()) {
             // `echo "$downloaded" > file`
@@ -513,51 +514,4 @@ fn script_argument(command: &Command, language: Option<Language>) -> Option<&str
         language.is_some() || !(word.text.starts_with('/') && word.text.len() < 6 || word.text.is_empty())
     })?;
     Some(word.text.as_str()).filter(|text| !text.starts_with("/dev/fd/") && *text != "-")
-}
-
-/// The working directory, as far as `cd` gives it away.
-#[derive(Debug, Default)]
-struct Directory {
-    current: String,
-    home: bool,
-}
-
-impl Directory {
-    fn enter(&mut self, _part: &Part<'_>, command: &Command) {
-        match command.name.as_str() {
-            "cd" | "pushd" | "set-location" => {
-                let to = command.operands().next().map_or("/root", |word| word.text.as_str());
-                if to == "-" || to == ".." {
-                    self.current.clear();
-                } else {
-                    self.current = self.resolve(to);
-                }
-                self.home = false;
-            }
-            "popd" => self.current.clear(),
-            _ => {}
-        }
-    }
-
-    fn resolve(&self, path: &str) -> String {
-        let path = path.trim_start_matches("./");
-        if path.starts_with(['/', '~', '$']) || path.contains(":\\") || self.current.is_empty() {
-            return absolute(path);
-        }
-        absolute(&format!("{}/{path}", self.current.trim_end_matches('/')))
-    }
-}
-
-/// Below /dev, but none of the file systems in memory that are there, too.
-fn is_device(path: &str) -> bool {
-    path.starts_with("/dev/") && !path.starts_with("/dev/shm/") && !path.starts_with("/dev/mqueue/")
-}
-
-/// Whether two paths mean the same file; a relative one means any with its name.
-pub fn same_file(one: &str, other: &str) -> bool {
-    if one == other {
-        return !one.is_empty();
-    }
-    let relative = |path: &str| !path.starts_with(['/', '~', '$']) && !path.contains(":\\");
-    (relative(one) || relative(other)) && basename(one) == basename(other) && basename(one).len() > 1
 }

@@ -102,7 +102,7 @@ impl<'a> Url<'a> {
         let host = match host.strip_prefix('[') {
             Some(six) => six.split(']').next().unwrap_or(six),
             None if host.starts_with('$') => host,
-            None => host.split(':').next().unwrap_or(host),
+            None => host.split(':').next().unwrap_or(host).trim_end_matches(']'),
         };
         Url { scheme, host, path }
     }
@@ -112,7 +112,7 @@ impl<'a> Url<'a> {
     }
 }
 
-const URL_ENDS: &[char] = &[' ', '\t', '\n', '\r', '"', '\'', '`', '<', '>', '|', ';', '\\', ')', ']', ','];
+const URL_ENDS: &[char] = &[' ', '\t', '\n', '\r', '"', '\'', '`', '<', '>', '|', ';', '\\', ')', ','];
 
 /// The kind of a host.
 pub fn host_kind(host: &str) -> HostKind {
