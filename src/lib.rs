@@ -14,15 +14,23 @@
 
 pub mod activity;
 pub mod alert;
+#[cfg(feature = "aws")]
+pub mod aws;
 pub mod detection;
 pub mod engine;
+#[cfg(feature = "aws")]
+pub mod function;
 pub mod hash;
 pub mod history;
 pub mod indicators;
 pub mod lookup;
+#[cfg(feature = "aws")]
+pub mod notify;
 pub mod partition;
 pub mod pipeline;
 pub mod policy;
+#[cfg(feature = "aws")]
+pub mod replay;
 pub mod severity;
 pub mod source;
 pub mod text;

@@ -3,6 +3,7 @@
 
 mod actor;
 mod image;
+mod image_name;
 mod instance;
 mod runtime;
 
@@ -11,6 +12,7 @@ pub use image::{
     Artifact, Derivation, DerivationKind, GuardRail, GuardRailChange, ImageRef, Instance, Launch,
     LaunchOutcome, Origin, Push, Scan, ScanFinding, ScanSource, ScanStatus, Share, TemplateRef,
 };
+pub use image_name::{DOCKER_HUB, ImageName};
 pub use instance::{ImageSearch, InstanceChange, TemplateChange, TemplateKind, UserDataChange};
 pub use runtime::{
     Connection, ContainerImage, DeclaredContainer, Place, Process, Pull, Reported, Resolution, Start,

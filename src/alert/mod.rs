@@ -1,8 +1,30 @@
 //! Alerts: all matches of one event about one subject, and their renderings.
 
+pub mod chat;
+mod console;
+mod deeds;
+pub mod email;
+mod evidence;
+mod explain;
+mod gather;
+mod ids;
 mod merge;
+mod message;
+pub mod ocsf;
+mod paint;
+mod quiet;
+mod safe;
+mod shape;
+mod subject;
+pub mod terminal;
+#[cfg(test)]
+mod testing;
+mod words;
 
+pub use explain::explain;
 pub use merge::{Told, alerts};
+pub use message::{Attribute, HttpsBody, MAX_BYTES, Message, chat_message, message};
+pub use subject::subject;
 
 use std::sync::Arc;
 

@@ -8,6 +8,7 @@ mod judging;
 pub mod output;
 mod policy;
 mod replay;
+mod user_data;
 
 use std::path::PathBuf;
 
@@ -30,6 +31,8 @@ enum Command {
     Check(check::Options),
     /// Show every detection's verdict on events, and why.
     Explain(explain::Options),
+    /// Say what launch scripts would do, before they are used.
+    UserData(user_data::Options),
     /// Check, show or describe the policy file.
     #[command(subcommand)]
     Policy(policy::Command),
@@ -90,6 +93,7 @@ pub async fn run(arguments: Arguments) -> miette::Result<Outcome> {
     match arguments.command {
         Command::Check(options) => check::run(options).await,
         Command::Explain(options) => explain::run(options).await,
+        Command::UserData(options) => user_data::run(&options),
         Command::Policy(command) => policy::run(command),
         Command::Detections(options) => detections::run(&options),
         Command::Replay(options) => replay::run(options).await,

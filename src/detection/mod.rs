@@ -40,6 +40,8 @@ mod shape;
 mod steps;
 #[cfg(test)]
 mod testing;
+mod user_data_changed;
+mod user_data_suspicious;
 
 use serde_json::{Map, Value};
 
@@ -55,6 +57,7 @@ pub static REGISTRY: &[&Detection] = &[
     &miner_process::DETECTION,
     &machine_image_not_approved::DETECTION,
     &machine_image_laundered::DETECTION,
+    &user_data_suspicious::DETECTION,
     &ecs_mass_mining::DETECTION,
     &mining_pool_connection::DETECTION,
     &mining_pool_dns::DETECTION,
@@ -63,6 +66,7 @@ pub static REGISTRY: &[&Detection] = &[
     &container_image_lookalike::DETECTION,
     &guard_rail_lowered::DETECTION,
     &ecr_scan_critical::DETECTION,
+    &user_data_changed::DETECTION,
     &ecr_push_outside_hours::DETECTION,
     &ecr_push_unknown_user::DETECTION,
     &ecr_scan_high::DETECTION,
@@ -203,22 +207,31 @@ pub enum Subject {
     ContainerImage { repository: String },
     /// What runs: the container, pod, task or instance as [`crate::activity::Place::label`] names it.
     Runtime { place: String },
+    /// A launch template, a launch configuration or a spot request.
+    Template { template: String },
     /// An approval check that cannot tell: one thread a day for each account and reason.
     Blind { detection: String, code: String },
 }
 
 impl Subject {
-    /// A stable text of it, for hashing and for people's eyes in `explain`.
-    pub fn key(&self) -> String {
+    /// Its kind and what names it. Two subjects are the same when these are.
+    pub fn parts(&self) -> [&str; 3] {
         match self {
-            Subject::MachineImage { image, principal } => format!("machine-image|{image}|{principal}"),
-            Subject::Push { repository, principal } => format!("push|{repository}|{principal}"),
-            Subject::Scan { repository, digest } => format!("scan|{repository}|{digest}"),
-            Subject::GuardRail { setting, target } => format!("guard-rail|{setting}|{target}"),
-            Subject::ContainerImage { repository } => format!("container-image|{repository}"),
-            Subject::Runtime { place } => format!("runtime|{place}"),
-            Subject::Blind { detection, code } => format!("blind|{detection}|{code}"),
+            Subject::MachineImage { image, principal } => ["machine-image", image, principal],
+            Subject::Push { repository, principal } => ["push", repository, principal],
+            Subject::Scan { repository, digest } => ["scan", repository, digest],
+            Subject::GuardRail { setting, target } => ["guard-rail", setting, target],
+            Subject::ContainerImage { repository } => ["container-image", repository, ""],
+            Subject::Runtime { place } => ["runtime", place, ""],
+            Subject::Template { template } => ["template", template, ""],
+            Subject::Blind { detection, code } => ["blind", detection, code],
         }
+    }
+
+    /// A text of it for people.
+    pub fn key(&self) -> String {
+        let [kind, name, rest] = self.parts();
+        if rest.is_empty() { format!("{kind}|{name}") } else { format!("{kind}|{name}|{rest}") }
     }
 }
 

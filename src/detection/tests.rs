@@ -4,7 +4,8 @@ use std::sync::Arc;
 use super::testing::{self, *};
 use super::*;
 use crate::engine;
-use crate::lookup::{Fact, FactValue, InstanceFact, Lookup};
+use crate::history::Memory;
+use crate::lookup::{Fact, FactValue, Facts, InstanceFact, Lookup};
 
 fn docs() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("docs")
@@ -95,9 +96,13 @@ fn verdict(activity: Activity, given: &Given, id: &str) -> (Verdict, usize) {
     let lookup = Answers { given: given.facts().clone(), rounds: Default::default() };
     let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
     let policy = Policy::default();
-    let (memory, mut facts) = (Memory::none(), Facts::default());
-    let judged = engine::judge(Arc::new(activity), &policy, &lookup, &memory, &mut facts);
-    let judgement = runtime.block_on(judged);
+    let judgement = runtime.block_on(engine::judge(
+        Arc::new(activity),
+        &policy,
+        &lookup,
+        &Memory::none(),
+        &mut Facts::default(),
+    ));
     let found = judgement.verdicts.into_iter().find(|(detection, _)| detection.id == id);
     (found.expect("registered").1, lookup.rounds.into_inner())
 }

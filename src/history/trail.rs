@@ -16,6 +16,10 @@ pub mod label {
     pub const MATCH: &str = "match";
     /// An instance was started; the detail is the image.
     pub const LAUNCHED: &str = "launched";
+    /// An instance was stopped, started, or had its user data rewritten; the detail is the principal.
+    pub const STOPPED: &str = "stopped";
+    pub const STARTED: &str = "started";
+    pub const USER_DATA_CHANGED: &str = "user data rewritten";
     /// A launch failed; the detail is the error code.
     pub const ATTEMPTED: &str = "attempted";
 }
@@ -45,6 +49,11 @@ pub fn keys(activity: &Activity) -> Vec<Key> {
             }
             let instances = launch.instances.iter().take(MOST_INSTANCES);
             keys.extend(instances.map(|instance| key(Kind::Instance, instance.id.clone())));
+        }
+        Action::UserDataChanged(change) => keys.push(key(Kind::Instance, change.instance.clone())),
+        Action::InstanceStopped(change) | Action::InstanceStarted(change) => {
+            let instances = change.instances.iter().take(MOST_INSTANCES);
+            keys.extend(instances.map(|instance| key(Kind::Instance, instance.clone())));
         }
         Action::ImagePushed(push) => {
             keys.push(key(Kind::Sighting, pusher(&push.repository, activity.principal())));
@@ -89,6 +98,19 @@ pub fn remember(judgement: &Judgement, memory: &Memory) -> Vec<Record> {
             }
             LaunchOutcome::DryRun => {}
         },
+        Action::UserDataChanged(change) if change.failed.is_none() => {
+            trail.trace(Kind::Instance, &change.instance, label::USER_DATA_CHANGED, activity.principal(), 0);
+        }
+        Action::InstanceStopped(change) if change.failed.is_none() => {
+            for instance in change.instances.iter().take(MOST_INSTANCES) {
+                trail.trace(Kind::Instance, instance, label::STOPPED, activity.principal(), 0);
+            }
+        }
+        Action::InstanceStarted(change) if change.failed.is_none() => {
+            for instance in change.instances.iter().take(MOST_INSTANCES) {
+                trail.trace(Kind::Instance, instance, label::STARTED, activity.principal(), 0);
+            }
+        }
         Action::ImagePushed(push) => {
             if push.failed.is_none() {
                 trail.see(Kind::Sighting, &pusher(&push.repository, activity.principal()));

@@ -4,6 +4,7 @@ use super::{Policy, Suppression};
 use crate::activity::Activity;
 use crate::detection::Subject;
 use crate::severity::Severity;
+use crate::user_data::Trust;
 
 impl Policy {
     /// Detections are on unless switched off.
@@ -19,6 +20,15 @@ impl Policy {
     /// The risk score set for a detection, if one is.
     pub fn score(&self, detection: &str) -> Option<u32> {
         self.detections.get(detection)?.score
+    }
+
+    /// What user data may fetch code from.
+    pub fn trust(&self) -> Trust {
+        Trust {
+            hosts: self.user_data.trusted.hosts.clone(),
+            buckets: self.user_data.trusted.buckets.clone(),
+            registries: self.containers.registries.clone(),
+        }
     }
 
     /// The first suppression that holds for a match at the time of its event.
@@ -41,7 +51,7 @@ impl Suppression {
             Subject::Scan { repository, digest } => (Some(repository.as_str()), Some(digest.as_str())),
             Subject::GuardRail { target, .. } => (Some(target.as_str()), None),
             Subject::ContainerImage { repository } => (Some(repository.as_str()), Some(repository.as_str())),
-            Subject::Runtime { .. } | Subject::Blind { .. } => (None, None),
+            Subject::Runtime { .. } | Subject::Template { .. } | Subject::Blind { .. } => (None, None),
         };
         let fits = |pattern: &Option<String>, value: Option<&str>| match (pattern, value) {
             (None, _) => true,

@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use super::Reading;
 use super::envelope::{Envelope, Own};
-use super::fields::{Arn, any, get, list_of, str, text, texts};
+use super::fields::{Arn, get, objects, str, text, texts};
 use super::findings;
 use crate::activity::{Action, GuardRail, GuardRailChange, Scan, ScanSource};
 
@@ -47,7 +47,7 @@ pub(super) fn counted(detail: &Value, envelope: &Envelope<'_>, source: ScanSourc
 /// registry's rules may name hundreds of repositories, and is one activity.
 pub(super) fn resource_change(detail: &Value, envelope: &Envelope<'_>) -> Reading {
     let mut rules: Vec<(String, Vec<String>)> = Vec::new();
-    for repository in list_of(detail, "repositories") {
+    for repository in objects(detail, "repositories") {
         let frequency = text(repository, "scan-frequency").unwrap_or_default();
         let name = text(repository, "repository-name").or_else(|| {
             let arn = str(repository, "repository-arn").and_then(Arn::parse)?;
@@ -58,8 +58,8 @@ pub(super) fn resource_change(detail: &Value, envelope: &Envelope<'_>) -> Readin
             None => rules.push((frequency, name.into_iter().collect())),
         }
     }
-    if rules.is_empty() && any(detail, &["repositories", "scan-type"]).is_none() {
-        return Reading::unreadable(&envelope.place, "ECR Scan Resource Change without repositories");
+    if rules.is_empty() {
+        return Reading::unreadable(&envelope.place, "ECR Scan Resource Change that names no repository");
     }
     let change = GuardRailChange::RegistryScanning { scan_type: text(detail, "scan-type"), rules };
     let rail = GuardRail { change, target: envelope.account(None), failed: None };

@@ -8,9 +8,12 @@
 //! instance, so no input may panic, take more than linear time, or escape by being broken.
 
 pub mod decode;
+mod inspect;
 pub mod render;
 pub mod script;
 pub mod signal;
+
+pub use inspect::{Inspection, inspect};
 
 use serde::Serialize;
 

@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::Record;
 use crate::activity::{Action, Activity, GuardRail, GuardRailChange};
-use crate::source::fields::{any, at, find, flag, list, list_of, text};
+use crate::source::fields::{any, at, find, flag, get, list, list_of, text};
 
 /// EC2's Allowed AMIs settings, of an account in a region.
 pub(super) fn allowed_images(record: &Record<'_>) -> Vec<Activity> {
@@ -54,21 +54,24 @@ pub(super) fn scan_on_push(record: &Record<'_>, repository: String) -> Vec<Activ
     changed(record, GuardRailChange::ScanOnPush(on), repository)
 }
 
-/// `PutRegistryScanningConfiguration`. Where rules are named they are all the rules there are.
+/// `PutRegistryScanningConfiguration`. The response tells what holds now; the request may name no rules.
 pub(super) fn registry_scanning(record: &Record<'_>, registry: String) -> Vec<Activity> {
-    let in_response = record.response.and_then(|it| at(it, &["registryScanningConfiguration"]));
-    let body = record.request.or(in_response);
-    let scan_type = record.asked(&["scanType"]).or_else(|| text(in_response?, "scanType"));
-    let rules = body.map(|body| list_of(body, "rules")).unwrap_or_default();
-    let rules = rules
-        .into_iter()
-        .map(|rule| {
-            let filters = any(rule, &["repositoryFilters"]).map(list).unwrap_or_default();
-            let filters = filters.into_iter().filter_map(|filter| text(filter, "filter")).collect();
-            (text(rule, "scanFrequency").unwrap_or_default(), filters)
-        })
-        .collect();
+    let now = record.response.and_then(|response| get(response, "registryScanningConfiguration"));
+    let bodies = [now, record.request];
+    let scan_type = bodies.into_iter().flatten().find_map(|body| text(body, "scanType"));
+    let told = bodies.into_iter().flatten().find_map(|body| get(body, "rules"));
+    let rules = match told {
+        Some(rules) => list(rules).into_iter().map(rule).collect(),
+        // Rules that are not told are not the same as no rules.
+        None => vec![(String::new(), Vec::new())],
+    };
     changed(record, GuardRailChange::RegistryScanning { scan_type, rules }, registry)
+}
+
+/// Frequency and repository filters.
+fn rule(rule: &Value) -> (String, Vec<String>) {
+    let filters = list_of(rule, "repositoryFilters").into_iter().filter_map(|it| text(it, "filter"));
+    (text(rule, "scanFrequency").unwrap_or_default(), filters.collect())
 }
 
 /// `PutImageTagMutability` of a repository.

@@ -1,0 +1,82 @@
+# `make` lists the targets.
+
+STACK ?= imagewarden
+BIN := $(CURDIR)/.venv/bin
+PYTHON ?= python3
+# sam finds cargo-lambda on the PATH.
+export PATH := $(BIN):$(PATH)
+export SAM_CLI_TELEMETRY := 0
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+.PHONY: help
+help: ## Show this list.
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.venv/.ready: tests/requirements.txt tests/constraints.txt
+	$(PYTHON) -m venv .venv
+	.venv/bin/pip install --quiet --requirement tests/requirements.txt
+	touch $@
+
+.PHONY: setup
+setup: .venv/.ready ## Install what tests and templates need into .venv, and cloud-init (an oracle) with apt-get.
+	@/usr/bin/python3 -c 'import cloudinit' 2>/dev/null || $(MAKE) --no-print-directory cloud-init
+
+.PHONY: cloud-init
+cloud-init:
+	@command -v apt-get >/dev/null || { echo 'no apt-get: install cloud-init by hand, one test needs it' >&2; exit 1; }
+	sudo=$$([ "$$(id -u)" = 0 ] || echo 'sudo -n'); \
+	  $$sudo apt-get -qq update && \
+	  $$sudo env DEBIAN_FRONTEND=noninteractive apt-get -qq install --no-install-recommends --yes cloud-init >/dev/null
+
+.PHONY: constraints
+constraints: ## Resolve tests/requirements.txt anew and pin the outcome.
+	rm -rf .venv && $(PYTHON) -m venv .venv
+	sed '/^-c/d' tests/requirements.txt | .venv/bin/pip install --quiet --requirement /dev/stdin
+	{ echo '# Made by `make constraints`: what tests/requirements.txt resolved to.'; .venv/bin/pip freeze; } \
+	  >tests/constraints.txt
+	touch .venv/.ready
+
+.PHONY: sample
+sample: ## Judge the sample events, as the function would. Needs nothing but cargo.
+	cargo run --quiet -- check events/
+
+.PHONY: fmt
+fmt: ## Format the code.
+	cargo fmt
+
+.PHONY: lint
+# sam wants a region to validate for, and asks nobody there.
+lint: export AWS_DEFAULT_REGION ?= us-east-1
+lint: setup ## Formatting, clippy, templates, licences: whatever does not run the code.
+	cargo fmt --check
+	cargo clippy --quiet --all-targets -- --deny warnings
+	cargo clippy --quiet --all-targets --features aws -- --deny warnings
+	sam validate --lint
+	sam validate --lint --template forward.yaml
+	cargo-deny check licenses bans sources
+
+.PHONY: test
+test: setup ## Run every test: the function against moto and a Lambda simulator too. The first build takes minutes.
+	cargo test --features aws
+
+.PHONY: build
+build: setup ## Build the function for deployment, into .aws-sam.
+	sam build
+
+.PHONY: deploy
+deploy: build ## Deploy it, asking for the parameters.
+	sam deploy --guided --stack-name $(STACK)
+
+.PHONY: smoke
+smoke: setup ## Send a test alert through the deployed stack (STACK=imagewarden).
+	$(BIN)/python tests/smoke.py --stack $(STACK)
+
+# The binary that `sam build` puts into the package, in the same target folder: built at most once.
+.PHONY: bootstrap
+bootstrap: setup
+	cargo lambda build --release --bin bootstrap
+
+.PHONY: bench
+bench: bootstrap ## Make the figures of benches/README.md.
+	cargo build --quiet --release --example evaluate
+	$(BIN)/python benches/run.py

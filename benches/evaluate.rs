@@ -1,0 +1,102 @@
+//! What judging costs: every sample event, over and over, without reading files, asking AWS or telling
+//! anybody. `benches/run.py` sets it beside the same tests in Python.
+//!
+//! ```text
+//! evaluate --rounds N      judge every sample N times; prints the processor time of it as JSON
+//! evaluate --verdicts      prints what matched and what could not be told, by sample, as JSON
+//! ```
+
+use std::collections::BTreeMap;
+use std::io::Read;
+use std::path::Path;
+use std::sync::Arc;
+
+use chrono::Utc;
+use imagewarden::detection::Verdict;
+use imagewarden::engine::{self, Judgement};
+use imagewarden::history::Memory;
+use imagewarden::lookup::Facts;
+use imagewarden::lookup::recorded::Recorded;
+use imagewarden::policy::Policy;
+use imagewarden::source::{self, Surroundings};
+use serde_json::{Value, json};
+
+type Outcome<T> = Result<T, Box<dyn std::error::Error>>;
+
+/// Every sample, parsed; by name.
+fn samples(folder: &Path) -> Outcome<Vec<(String, Value)>> {
+    let mut samples = Vec::new();
+    for entry in std::fs::read_dir(folder)? {
+        let path = entry?.path();
+        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let mut bytes = Vec::new();
+        if name.ends_with(".gz") {
+            flate2::read::MultiGzDecoder::new(std::fs::File::open(&path)?).read_to_end(&mut bytes)?;
+        } else if name.ends_with(".json") {
+            bytes = std::fs::read(&path)?;
+        } else {
+            continue;
+        }
+        samples.push((name, serde_json::from_slice(&bytes)?));
+    }
+    samples.sort_by(|(one, _), (other, _)| one.cmp(other));
+    Ok(samples)
+}
+
+async fn judge(payload: &Value, around: &Surroundings, policy: &Policy, facts: &Recorded) -> Vec<Judgement> {
+    let mut judgements = Vec::new();
+    for activity in source::read(payload, around).activities {
+        let (memory, mut known) = (Memory::none(), Facts::default());
+        judgements.push(engine::judge(Arc::new(activity), policy, facts, &memory, &mut known).await);
+    }
+    judgements
+}
+
+/// Nanoseconds that this thread, the only one, has had of a processor.
+fn processor_time() -> Outcome<u64> {
+    let statistics = std::fs::read_to_string("/proc/self/schedstat")?;
+    Ok(statistics.split_whitespace().next().unwrap_or_default().parse()?)
+}
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Outcome<()> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let samples = samples(&root.join("events"))?;
+    let facts = Recorded::open(&root.join("events/facts"))?;
+    let policy = Policy::bundled();
+    let around = Surroundings { account: None, region: None, received: Utc::now() };
+
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    if arguments.iter().any(|argument| argument == "--verdicts") {
+        let mut told = BTreeMap::new();
+        for (name, payload) in &samples {
+            let judgements = judge(payload, &around, policy, &facts).await;
+            let verdicts = judgements.iter().flat_map(|judgement| &judgement.verdicts);
+            let mut lines: Vec<String> = verdicts
+                .filter_map(|(detection, verdict)| match verdict {
+                    Verdict::Match(_) => Some(format!("{}: match", detection.id)),
+                    Verdict::CannotTell(_) => Some(format!("{}: cannot tell", detection.id)),
+                    _ => None,
+                })
+                .collect();
+            lines.sort();
+            told.insert(name, lines);
+        }
+        println!("{}", json!(told));
+        return Ok(());
+    }
+    let rounds = arguments.iter().skip_while(|argument| *argument != "--rounds").nth(1);
+    let rounds: u32 = rounds.map_or(Ok(1), |rounds| rounds.parse())?;
+    for (_, payload) in &samples {
+        std::hint::black_box(judge(payload, &around, policy, &facts).await);
+    }
+    let before = processor_time()?;
+    for _ in 0..rounds {
+        for (_, payload) in &samples {
+            std::hint::black_box(judge(payload, &around, policy, &facts).await);
+        }
+    }
+    let spent = processor_time()?.saturating_sub(before);
+    println!("{}", json!({"payloads": samples.len(), "rounds": rounds, "cpu_ns": spent}));
+    Ok(())
+}

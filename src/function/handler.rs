@@ -1,0 +1,272 @@
+//! One invocation: read, judge, publish, answer.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::{Duration, SystemTime};
+
+use chrono::{DateTime, Utc};
+use lambda_runtime::{Context, LambdaEvent};
+use serde_json::Value;
+use serde_json::value::RawValue;
+use tokio::task::JoinSet;
+use tokio::time::Instant;
+use tracing::Instrument;
+
+use super::failure_queue::FailureQueue;
+use super::metrics::Tally;
+use super::policy::{Current, PolicyStore};
+use super::reply::{Failed, Reply};
+use super::settings::{Settings, SettingsError};
+use super::{judge, place};
+use crate::activity::Activity;
+use crate::aws::arn_place;
+use crate::lookup::aws::AwsLookup;
+use crate::notify::Sns;
+use crate::source::{self, Reading, Surroundings};
+
+/// What is kept back of an invocation's time, for publishing and answering.
+const RESERVE: Duration = Duration::from_secs(5);
+/// The longest that a function may run.
+const LONGEST: Duration = Duration::from_secs(900);
+/// How many activities of one payload are judged at once.
+const AT_ONCE: usize = 8;
+/// How many unreadable records of one payload are kept singly. A payload of more is kept whole.
+const KEPT: usize = 100;
+
+/// What lives as long as the process.
+pub(super) struct App {
+    settings: Settings,
+    sdk: aws_config::SdkConfig,
+    pub(super) sns: Sns,
+    policies: PolicyStore,
+    failures: Option<FailureQueue>,
+    /// Made at the first invocation, which tells the function's own account.
+    lookup: OnceLock<AwsLookup>,
+}
+
+/// What lives as long as one invocation.
+pub(super) struct Invocation {
+    pub(super) lookup: AwsLookup,
+    pub(super) current: Current,
+    /// When judging has to end.
+    pub(super) deadline: Instant,
+    /// When the platform ends the invocation.
+    pub(super) ends: DateTime<Utc>,
+    /// The invocation's own name.
+    pub(super) token: String,
+    surroundings: Surroundings,
+    begun: AtomicBool,
+    tally: Mutex<Tally>,
+}
+
+impl Invocation {
+    pub(super) fn count(&self, add: impl FnOnce(&mut Tally)) {
+        add(&mut self.tally.lock().unwrap_or_else(PoisonError::into_inner));
+    }
+
+    /// The first activity is judged whatever the clock says: a function with too little time alerts on
+    /// what it could see, and does not fail for ever.
+    pub(super) fn begin(&self) -> bool {
+        !self.begun.swap(true, Ordering::Relaxed)
+    }
+
+    pub(super) fn late(&self) -> bool {
+        Instant::now() >= self.deadline
+    }
+}
+
+impl App {
+    pub(super) async fn start() -> Result<Self, SettingsError> {
+        let settings = Settings::read(|name| std::env::var(name).ok())?;
+        let sdk = crate::aws::load().await?;
+        let sns = Sns::new(&sdk, &settings.topic, settings.chat_topic.as_deref(), settings.https);
+        let policies = PolicyStore::new(settings.policy.clone(), sdk.clone());
+        let failures = settings.failure_queue.clone().map(|url| FailureQueue::new(&sdk, url));
+        Ok(Self { settings, sdk, sns, policies, failures, lookup: OnceLock::new() })
+    }
+
+    /// # Errors
+    /// Whenever not everything was read, judged and published: all of the payload comes again.
+    pub(super) async fn handle(self: Arc<Self>, event: LambdaEvent<Box<RawValue>>) -> Result<Reply, Failed> {
+        let (payload, context) = event.into_parts();
+        let (region, account) = self.place(&context);
+        let lookup = self
+            .lookup
+            .get_or_init(|| {
+                AwsLookup::new(self.sdk.clone(), account.clone(), self.settings.lookup_role.clone())
+            })
+            .clone();
+        let invocation = Arc::new(Invocation {
+            lookup,
+            current: self.policies.current().await,
+            deadline: Instant::now() + time_for(context.deadline(), SystemTime::now()),
+            ends: context.deadline().into(),
+            token: context.request_id.clone(),
+            surroundings: Surroundings { account: Some(account), region: Some(region), received: Utc::now() },
+            begun: AtomicBool::new(false),
+            tally: Mutex::default(),
+        });
+        invocation.count(|tally| tally.policy_failures = u64::from(invocation.current.load_failed));
+        let result = self.clone().payload(payload.get(), &invocation).await;
+        let mut tally = invocation.tally.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        if let Ok(Some(returned)) = &result {
+            tally.returned = u64::try_from(returned.len()).unwrap_or(u64::MAX);
+        }
+        tally.emit(Utc::now().timestamp_millis());
+        match result {
+            Ok(returned) => {
+                let reply = Reply::new(&tally, invocation.current.note.clone(), returned);
+                tracing::info!(reply = serde_json::to_string(&reply).unwrap_or_default(), "done");
+                Ok(reply)
+            }
+            Err(failed) => {
+                tracing::error!(error = %failed, "failed; the payload comes again, or to the failure store");
+                Err(failed)
+            }
+        }
+    }
+
+    /// Region and account of the function itself.
+    fn place(&self, context: &Context) -> (String, String) {
+        let own = arn_place(&context.invoked_function_arn).or_else(|| arn_place(&self.settings.topic));
+        let (region, account) = own.unwrap_or_default();
+        (region.to_owned(), account.to_owned())
+    }
+
+    /// `Some` for SQS input: the messages that go back.
+    async fn payload(
+        self: Arc<Self>,
+        text: &str,
+        invocation: &Arc<Invocation>,
+    ) -> Result<Option<Vec<String>>, Failed> {
+        let value: Value = serde_json::from_str(text)
+            .map_err(|error| Failed::Unreadable(format!("JSON that cannot be taken apart: {error}")))?;
+        match source::read_sqs(&value, &invocation.surroundings) {
+            Some(messages) => self.messages(messages, &value, invocation).await.map(Some),
+            None => {
+                let reading = source::read(&value, &invocation.surroundings);
+                self.reading(reading, &value, invocation).await.map(|()| None)
+            }
+        }
+    }
+
+    /// Each message on its own: what fails goes back alone.
+    async fn messages(
+        self: Arc<Self>,
+        messages: Vec<(String, Reading)>,
+        payload: &Value,
+        invocation: &Arc<Invocation>,
+    ) -> Result<Vec<String>, Failed> {
+        // A FIFO queue's order holds only if everything after the first failure goes back with it.
+        let ordered = payload
+            .pointer("/Records/0/eventSourceARN")
+            .and_then(Value::as_str)
+            .is_some_and(|arn| arn.ends_with(".fifo"));
+        let mut returned = Vec::new();
+        let mut nameless = None;
+        for (id, reading) in messages {
+            let result = if ordered && !returned.is_empty() {
+                Err(Failed::OutOfTime("a message before it in its queue failed".to_owned()))
+            } else {
+                self.clone().reading(reading, payload, invocation).await
+            };
+            let Err(failed) = result else { continue };
+            tracing::warn!(message = id, error = %failed, "the message goes back to its queue");
+            if id.is_empty() {
+                nameless = Some(failed);
+            } else {
+                returned.push(id);
+            }
+        }
+        // A message without an id cannot be named in the answer: all come again.
+        nameless.map_or(Ok(returned), Err)
+    }
+
+    /// Judges and publishes what was read, then keeps what was not.
+    async fn reading(
+        self: Arc<Self>,
+        reading: Reading,
+        payload: &Value,
+        invocation: &Arc<Invocation>,
+    ) -> Result<(), Failed> {
+        let Reading { activities, ignored, unreadable } = reading;
+        invocation.count(|tally| {
+            tally.ignored += u64::try_from(ignored).unwrap_or(u64::MAX);
+            tally.unreadable += u64::try_from(unreadable.len()).unwrap_or(u64::MAX);
+        });
+        let nothing_else = activities.is_empty() && ignored == 0;
+        let judged = self.clone().activities(activities, invocation).await;
+        if unreadable.is_empty() {
+            return judged;
+        }
+        for one in &unreadable {
+            tracing::warn!(place = one.place, reason = one.reason, "unreadable");
+        }
+        judged?;
+        let whole = || {
+            let first = unreadable.first().map(|one| match one.place.as_str() {
+                "" => one.reason.clone(),
+                place => format!("{}, at {place}", one.reason),
+            });
+            let more = unreadable.len().saturating_sub(1);
+            let more = if more > 0 { format!(" (and {more} more)") } else { String::new() };
+            Failed::Unreadable(first.unwrap_or_default() + &more)
+        };
+        let Some(failures) = self.failures.as_ref().filter(|_| !nothing_else && unreadable.len() <= KEPT)
+        else {
+            return Err(whole());
+        };
+        for one in &unreadable {
+            let record = place::record(payload, &one.place).ok_or_else(whole)?;
+            failures.keep(&record, &one.reason).await.map_err(Failed::NotKept)?;
+        }
+        Ok(())
+    }
+
+    /// Judges and publishes, some at a time. All are tried, whatever becomes of one.
+    async fn activities(
+        self: Arc<Self>,
+        activities: Vec<Activity>,
+        invocation: &Arc<Invocation>,
+    ) -> Result<(), Failed> {
+        let mut waiting = activities.into_iter();
+        let mut running = JoinSet::new();
+        let mut result = Ok(());
+        loop {
+            while running.len() < AT_ONCE {
+                let Some(activity) = waiting.next() else { break };
+                let judged = judge::one(self.clone(), Arc::new(activity), invocation.clone());
+                running.spawn(judged.in_current_span());
+            }
+            match running.join_next().await {
+                None => return result,
+                Some(Ok(Ok(()))) => {}
+                Some(Ok(Err(failed))) => result = result.and(Err(failed)),
+                Some(Err(error)) => {
+                    tracing::error!(error = %error, "judging an activity broke off");
+                    result =
+                        result.and(Err(Failed::NotPublished("judging an activity broke off".to_owned())));
+                }
+            }
+        }
+    }
+}
+
+/// How long judging may take, of what the platform leaves.
+fn time_for(deadline: SystemTime, now: SystemTime) -> Duration {
+    let left = deadline.duration_since(now).unwrap_or_default().min(LONGEST);
+    left.saturating_sub(RESERVE).max(left / 2)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn five_seconds_are_kept_back_or_half_of_less_than_ten() {
+        let now = SystemTime::now();
+        let left = |seconds| time_for(now + Duration::from_secs(seconds), now).as_secs();
+        assert_eq!((left(60), left(10), left(6), left(0)), (55, 5, 3, 0));
+        assert_eq!(time_for(now - Duration::from_secs(1), now), Duration::ZERO);
+    }
+}

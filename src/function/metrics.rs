@@ -1,0 +1,115 @@
+//! CloudWatch metrics in the embedded format: JSON lines on standard output that CloudWatch Logs turns
+//! into metrics of the namespace `Imagewarden`.
+
+use std::collections::BTreeMap;
+use std::io::Write;
+
+use serde_json::{Map, Value, json};
+
+const NAMESPACE: &str = "Imagewarden";
+/// The format's own bound on the values of one metric in one line.
+const VALUES: usize = 100;
+
+/// What one invocation did.
+#[derive(Debug, Default, Clone)]
+pub(super) struct Tally {
+    pub(super) activities: u64,
+    pub(super) ignored: u64,
+    pub(super) unreadable: u64,
+    /// Alerts raised, published or not.
+    pub(super) alerts: u64,
+    pub(super) published: u64,
+    pub(super) below_floor: u64,
+    pub(super) suppressed: u64,
+    /// Findings in alerts, by detection.
+    pub(super) by_detection: BTreeMap<&'static str, u64>,
+    pub(super) unavailable: u64,
+    pub(super) failed_scans: u64,
+    pub(super) policy_failures: u64,
+    /// SQS messages that went back.
+    pub(super) returned: u64,
+    /// From the event's time until it was dealt with, in milliseconds: CloudTrail's delay and ours.
+    pub(super) latencies: Vec<i64>,
+}
+
+impl Tally {
+    /// Writes the lines. What cannot be written is no reason to fail: alerts are out already.
+    pub(super) fn emit(&self, timestamp: i64) {
+        let mut out = std::io::stdout().lock();
+        for line in self.lines(timestamp) {
+            let _ = writeln!(out, "{line}");
+        }
+    }
+
+    fn lines(&self, timestamp: i64) -> Vec<Value> {
+        let mut metrics = vec![json!({"Name": "Events", "Unit": "Count"})];
+        let mut values = Map::new();
+        values.insert("Events".to_owned(), json!(self.activities + self.ignored + self.unreadable));
+        let counts = [
+            ("UnavailableLookups", self.unavailable),
+            ("Unreadable", self.unreadable),
+            ("FailedScans", self.failed_scans),
+            ("PolicyNotLoaded", self.policy_failures),
+            ("Published", self.published),
+            ("ReturnedMessages", self.returned),
+        ];
+        for (name, count) in counts.into_iter().filter(|(_, count)| *count > 0) {
+            metrics.push(json!({"Name": name, "Unit": "Count"}));
+            values.insert(name.to_owned(), json!(count));
+        }
+        if !self.latencies.is_empty() {
+            metrics.push(json!({"Name": "Latency", "Unit": "Milliseconds"}));
+            let latencies: Vec<i64> = self.latencies.iter().take(VALUES).copied().collect();
+            values.insert("Latency".to_owned(), json!(latencies));
+        }
+        let mut lines = vec![line(timestamp, json!([[]]), metrics, values)];
+        for (detection, count) in &self.by_detection {
+            let metrics = vec![json!({"Name": "Alerts", "Unit": "Count"})];
+            let mut values = Map::new();
+            values.insert("Detection".to_owned(), json!(detection));
+            values.insert("Alerts".to_owned(), json!(count));
+            lines.push(line(timestamp, json!([["Detection"]]), metrics, values));
+        }
+        lines
+    }
+}
+
+fn line(timestamp: i64, dimensions: Value, metrics: Vec<Value>, mut values: Map<String, Value>) -> Value {
+    let directive = json!([{"Namespace": NAMESPACE, "Dimensions": dimensions, "Metrics": metrics}]);
+    values.insert("_aws".to_owned(), json!({"Timestamp": timestamp, "CloudWatchMetrics": directive}));
+    Value::Object(values)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// CloudWatch drops a line in silence whose directive names what the line does not hold.
+    #[test]
+    fn every_metric_and_dimension_named_is_there() {
+        let tally = Tally {
+            activities: 2,
+            unreadable: 1,
+            unavailable: 3,
+            by_detection: BTreeMap::from([("machine-image-not-approved", 1), ("ecr-scan-high", 2)]),
+            latencies: vec![5; 200],
+            ..Tally::default()
+        };
+        let lines = tally.lines(1_700_000_000_000);
+        assert_eq!(lines.len(), 3);
+        for line in &lines {
+            let directive = &line["_aws"]["CloudWatchMetrics"][0];
+            assert_eq!(directive["Namespace"], "Imagewarden");
+            for metric in directive["Metrics"].as_array().unwrap() {
+                let value = &line[metric["Name"].as_str().unwrap()];
+                assert!(value.is_number() || value.as_array().is_some_and(|values| values.len() <= 100));
+            }
+            for dimension in directive["Dimensions"][0].as_array().unwrap() {
+                assert!(line[dimension.as_str().unwrap()].is_string());
+            }
+        }
+        assert_eq!(lines[0]["Events"], 3);
+        assert_eq!(lines[1]["Detection"], "ecr-scan-high");
+        assert_eq!(lines[1]["Alerts"], 2);
+    }
+}

@@ -1,0 +1,131 @@
+//! The function's environment.
+
+use super::policy::PolicySource;
+use crate::alert::HttpsBody;
+use crate::aws::{SetupError, arn_place};
+
+/// What the environment says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Settings {
+    pub topic: String,
+    pub chat_topic: Option<String>,
+    /// What https subscribers of the main topic get (`HTTPS_BODY`): `chat`, the default, or `ocsf`.
+    pub https: HttpsBody,
+    pub failure_queue: Option<String>,
+    pub lookup_role: Option<String>,
+    pub(super) policy: PolicySource,
+}
+
+/// Why the function cannot start.
+#[derive(Debug, thiserror::Error)]
+pub enum SettingsError {
+    #[error("TOPIC_ARN is not set: name the SNS topic that alerts are published to")]
+    NoTopic,
+    #[error("{name} is `{value}`, which is not an SNS topic's ARN (arn:aws:sns:REGION:ACCOUNT:NAME)")]
+    NotATopic { name: &'static str, value: String },
+    #[error("LOOKUP_ROLE_NAME is `{0}`: give the role's name alone (with its path), not its ARN")]
+    NotARole(String),
+    #[error("FAILURE_QUEUE_URL is `{0}`, which is not an SQS queue's URL")]
+    NotAQueue(String),
+    #[error("POLICY_URI is `{0}`: use file:PATH, ssm:NAME or s3://BUCKET/KEY")]
+    NotAPolicy(String),
+    #[error("HTTPS_BODY is `{0}`: use chat or ocsf")]
+    NotABody(String),
+    #[error(transparent)]
+    Aws(#[from] SetupError),
+}
+
+impl Settings {
+    /// Reads them with the given function, which is `std::env::var` but in tests.
+    ///
+    /// # Errors
+    /// When one is missing or has not the shape it must have.
+    pub fn read(variable: impl Fn(&str) -> Option<String>) -> Result<Self, SettingsError> {
+        let variable = |name: &str| {
+            variable(name).map(|value| value.trim().to_owned()).filter(|value| !value.is_empty())
+        };
+        let topic = topic("TOPIC_ARN", variable("TOPIC_ARN").ok_or(SettingsError::NoTopic)?)?;
+        let chat_topic =
+            variable("CHAT_TOPIC_ARN").map(|arn| self::topic("CHAT_TOPIC_ARN", arn)).transpose()?;
+        let https = match variable("HTTPS_BODY").as_deref() {
+            None | Some("chat") => HttpsBody::Chat,
+            Some("ocsf") => HttpsBody::Ocsf,
+            Some(other) => return Err(SettingsError::NotABody(other.to_owned())),
+        };
+        let failure_queue = variable("FAILURE_QUEUE_URL");
+        if let Some(url) = failure_queue.as_ref().filter(|url| !is_url(url)) {
+            return Err(SettingsError::NotAQueue(url.clone()));
+        }
+        let lookup_role = variable("LOOKUP_ROLE_NAME").map(|role| role.trim_start_matches('/').to_owned());
+        if let Some(role) = lookup_role.as_ref().filter(|role| !is_role(role)) {
+            return Err(SettingsError::NotARole(role.clone()));
+        }
+        let policy = match variable("POLICY_URI") {
+            None => PolicySource::Bundled,
+            Some(uri) => PolicySource::of_uri(&uri).ok_or(SettingsError::NotAPolicy(uri))?,
+        };
+        Ok(Self { topic, chat_topic, https, failure_queue, lookup_role, policy })
+    }
+}
+
+fn topic(name: &'static str, arn: String) -> Result<String, SettingsError> {
+    let is_topic = arn.split(':').nth(2) == Some("sns") && arn_place(&arn).is_some();
+    if is_topic { Ok(arn) } else { Err(SettingsError::NotATopic { name, value: arn }) }
+}
+
+fn is_url(text: &str) -> bool {
+    text.starts_with("https://") || text.starts_with("http://")
+}
+
+/// IAM's characters for a role's name, and the slash of its path.
+fn is_role(text: &str) -> bool {
+    text.len() <= 576 && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_+=,.@-/".contains(&byte))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TOPIC: &str = "arn:aws:sns:eu-central-1:111122223333:alerts";
+
+    fn read(pairs: &[(&str, &str)]) -> Result<Settings, String> {
+        let find =
+            |name: &str| pairs.iter().find(|(key, _)| *key == name).map(|(_, value)| (*value).to_owned());
+        Settings::read(find).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn a_topic_is_all_it_needs() {
+        let settings = read(&[("TOPIC_ARN", TOPIC), ("POLICY_URI", ""), ("CHAT_TOPIC_ARN", " ")]).unwrap();
+        assert_eq!(settings.topic, TOPIC);
+        assert_eq!(settings.policy, PolicySource::Bundled);
+        assert_eq!(settings.chat_topic, None);
+        assert_eq!(settings.https, HttpsBody::Chat);
+    }
+
+    #[test]
+    fn what_is_wrong_is_named() {
+        let cases: [(&[(&str, &str)], &str); 8] = [
+            (&[], "TOPIC_ARN is not set"),
+            (&[("TOPIC_ARN", "alerts")], "TOPIC_ARN is `alerts`"),
+            (&[("TOPIC_ARN", "arn:aws:sqs:eu-central-1:111122223333:alerts")], "not an SNS topic's ARN"),
+            (&[("TOPIC_ARN", TOPIC), ("CHAT_TOPIC_ARN", "chat")], "CHAT_TOPIC_ARN is `chat`"),
+            (&[("TOPIC_ARN", TOPIC), ("POLICY_URI", "gs://b/k")], "use file:PATH"),
+            (&[("TOPIC_ARN", TOPIC), ("LOOKUP_ROLE_NAME", "arn:aws:iam::1:role/x")], "not its ARN"),
+            (&[("TOPIC_ARN", TOPIC), ("FAILURE_QUEUE_URL", "queue")], "not an SQS queue's URL"),
+            (&[("TOPIC_ARN", TOPIC), ("HTTPS_BODY", "xml")], "use chat or ocsf"),
+        ];
+        for (pairs, text) in cases {
+            let error = read(pairs).unwrap_err();
+            assert!(error.contains(text), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_role_may_have_a_path() {
+        let role =
+            |name| read(&[("TOPIC_ARN", TOPIC), ("LOOKUP_ROLE_NAME", name)]).unwrap().lookup_role.unwrap();
+        assert_eq!(role("/security/imagewarden-lookup"), "security/imagewarden-lookup");
+        assert_eq!(role("imagewarden"), "imagewarden");
+    }
+}

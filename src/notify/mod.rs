@@ -1,0 +1,5 @@
+//! Publishing: where an alert leaves the function.
+
+mod sns;
+
+pub use sns::{PublishError, Sns};

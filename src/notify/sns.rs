@@ -1,0 +1,97 @@
+//! Amazon SNS: one topic for everybody, and optionally one for chat alone.
+
+use std::collections::HashMap;
+
+use aws_config::{Region, SdkConfig};
+use aws_sdk_sns::Client;
+use aws_sdk_sns::types::MessageAttributeValue;
+
+use crate::alert::{Alert, HttpsBody, Message, chat_message, message};
+use crate::aws::{Cause, Failure, arn_place};
+
+/// A message that did not reach its topic.
+#[derive(Debug, thiserror::Error)]
+#[error("the alert could not be published to {topic}: {reason}")]
+pub struct PublishError {
+    pub topic: String,
+    pub reason: String,
+}
+
+/// Publishes alerts.
+pub struct Sns {
+    main: Topic,
+    chat: Option<Topic>,
+    https: HttpsBody,
+}
+
+struct Topic {
+    arn: String,
+    client: Client,
+}
+
+impl Sns {
+    /// `https` says what the main topic's https subscribers get. Topics are where their ARNs say.
+    pub fn new(sdk: &SdkConfig, topic: &str, chat: Option<&str>, https: HttpsBody) -> Self {
+        Self { main: Topic::new(sdk, topic), chat: chat.map(|arn| Topic::new(sdk, arn)), https }
+    }
+
+    /// Publishes one alert to every topic.
+    ///
+    /// # Errors
+    /// When a topic did not take it, after retries.
+    pub async fn publish(&self, alert: &Alert) -> Result<(), PublishError> {
+        self.main.publish(message(alert, self.https)).await?;
+        if let Some(chat) = &self.chat {
+            chat.publish(chat_message(alert)).await?;
+        }
+        Ok(())
+    }
+}
+
+impl Topic {
+    fn new(sdk: &SdkConfig, arn: &str) -> Self {
+        let sdk = match arn_place(arn) {
+            Some((region, _)) => sdk.to_builder().region(Region::new(region.to_owned())).build(),
+            None => sdk.clone(),
+        };
+        Self { arn: arn.to_owned(), client: Client::new(&sdk) }
+    }
+
+    async fn publish(&self, message: Message) -> Result<(), PublishError> {
+        let failed = |reason| PublishError { topic: self.arn.clone(), reason };
+        let mut attributes = HashMap::new();
+        for attribute in message.attributes {
+            let value = MessageAttributeValue::builder()
+                .data_type(attribute.data_type)
+                .string_value(attribute.value)
+                .build()
+                .map_err(|error| failed(format!("attribute {}: {error}", attribute.name)))?;
+            attributes.insert(attribute.name.to_string(), value);
+        }
+        let answer = self
+            .client
+            .publish()
+            .topic_arn(&self.arn)
+            .subject(message.subject)
+            .message(message.body)
+            .set_message_structure(message.structured.then(|| "json".to_owned()))
+            .set_message_attributes(Some(attributes))
+            .send()
+            .await;
+        match answer {
+            Ok(answer) => {
+                tracing::debug!(topic = %self.arn, message = answer.message_id.as_deref(), "published");
+                Ok(())
+            }
+            Err(error) => {
+                let failure = Failure::of(&error);
+                let mut reason = format!("sns:Publish: {}", failure.reason());
+                // What SNS says of a refused message is the only hint at what is wrong with it.
+                if matches!(failure.cause, Cause::Other(_)) {
+                    reason = format!("{reason}: {}", failure.detail);
+                }
+                Err(failed(reason))
+            }
+        }
+    }
+}
