@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use imagewarden::activity::TemplateRef;
 use imagewarden::lookup::aws::AwsLookup;
-use imagewarden::lookup::{Fact, FactKey, FactValue, Lookup, Scope};
+use imagewarden::lookup::{Fact, FactKey, FactValue, Lookup, Scope, UserDataOf};
 use serde_json::json;
 use support::stub::{Request, Response, Stub};
 use support::{ACCOUNT, REGION, sdk};
@@ -295,6 +295,50 @@ async fn the_other_facts_of_ec2() {
     let Fact::Known(FactValue::Instances(fact)) = one(&lookup, key).await else { panic!() };
     assert_eq!(fact[0].image_id.as_deref(), Some("ami-01"));
     assert_eq!(stub.asked("DescribeInstances")[0].form("Filter.1.Name").as_deref(), Some("client-token"));
+}
+
+#[tokio::test]
+async fn user_data_is_read_where_it_lies() {
+    let stub = Stub::start(|request| {
+        let action = request.action();
+        let content = match action {
+            "DescribeInstanceAttribute" if request.form("InstanceId").as_deref() == Some("i-none") => {
+                "<instanceId>i-none</instanceId><userData/>"
+            }
+            "DescribeInstanceAttribute" => {
+                assert_eq!(request.form("Attribute").as_deref(), Some("userData"));
+                "<instanceId>i-01</instanceId><userData><value>IyEvYmluL3No</value></userData>"
+            }
+            "DescribeLaunchTemplateVersions" => {
+                "<launchTemplateVersionSet><item><launchTemplateData><userData>dGVtcGxhdGU=</userData>\
+                 </launchTemplateData></item></launchTemplateVersionSet>"
+            }
+            "DescribeLaunchConfigurations" => {
+                "<DescribeLaunchConfigurationsResult><LaunchConfigurations><member><LaunchConfigurationName>old\
+                 </LaunchConfigurationName><UserData>b2xk</UserData></member></LaunchConfigurations>\
+                 </DescribeLaunchConfigurationsResult>"
+            }
+            other => panic!("{other}"),
+        };
+        Response::ok(format!("<{action}Response>{content}</{action}Response>"))
+    })
+    .await;
+    let template = TemplateRef { id: Some("lt-01".to_owned()), name: None, version: Some("7".to_owned()) };
+    for (of, expected) in [
+        (UserDataOf::Instance("i-01".to_owned()), Some("IyEvYmluL3No")),
+        (UserDataOf::Instance("i-none".to_owned()), Some("")),
+        (UserDataOf::Template(template), Some("dGVtcGxhdGU=")),
+        (UserDataOf::Configuration("old".to_owned()), Some("b2xk")),
+        (UserDataOf::Configuration("other".to_owned()), None),
+    ] {
+        let fact = ask(&stub, FactKey::UserData { scope: scope(), of }).await;
+        let expected =
+            expected.map_or(Fact::Absent, |text| Fact::Known(FactValue::UserData(text.as_bytes().to_vec())));
+        assert_eq!(fact, expected);
+    }
+    let gone = Stub::start(|_| Response::ec2_error(400, "InvalidInstanceID.NotFound")).await;
+    let of = UserDataOf::Instance("i-01".to_owned());
+    assert_eq!(ask(&gone, FactKey::UserData { scope: scope(), of }).await, Fact::Absent);
 }
 
 fn scan_key() -> FactKey {

@@ -8,7 +8,7 @@ use std::process::{Command, Stdio};
 use std::sync::OnceLock;
 
 use imagewarden::activity::TemplateRef;
-use imagewarden::lookup::{FactKey, Scope};
+use imagewarden::lookup::{FactKey, Scope, UserDataOf};
 use imagewarden::source::{self, Surroundings};
 use serde_json::{Map, Value, json};
 
@@ -392,7 +392,7 @@ fn looked_up() -> BTreeSet<String> {
     let mut keys = vec![FactKey::Image { scope: scope.clone(), image: some() }];
     loop {
         let scope = scope.clone();
-        keys.push(match keys[keys.len() - 1] {
+        keys.push(match &keys[keys.len() - 1] {
             FactKey::Image { .. } => FactKey::InstanceImage { scope, instance: some() },
             FactKey::InstanceImage { .. } => FactKey::Ancestry { scope, image: some() },
             FactKey::Ancestry { .. } => FactKey::Snapshot { scope, snapshot: some() },
@@ -402,7 +402,16 @@ fn looked_up() -> BTreeSet<String> {
             }
             FactKey::ScanFindings { .. } => FactKey::Template { scope, template: template.clone() },
             FactKey::Template { .. } => FactKey::Launched { scope, client_token: some() },
-            FactKey::Launched { .. } => return keys.iter().map(|key| key.api().to_owned()).collect(),
+            FactKey::Launched { .. } => FactKey::UserData { scope, of: UserDataOf::Instance(some()) },
+            FactKey::UserData { of: UserDataOf::Instance(_), .. } => {
+                FactKey::UserData { scope, of: UserDataOf::Configuration(some()) }
+            }
+            FactKey::UserData { of: UserDataOf::Configuration(_), .. } => {
+                FactKey::UserData { scope, of: UserDataOf::Template(template.clone()) }
+            }
+            FactKey::UserData { of: UserDataOf::Template(_), .. } => {
+                return keys.iter().map(|key| key.api().to_owned()).collect();
+            }
         });
     }
 }
@@ -432,7 +441,8 @@ fn look_ups_are_granted_and_nothing_else() {
     assert_eq!(here.keys().cloned().collect::<BTreeSet<_>>(), wanted);
 
     for (action, on_everything) in here.iter().chain(&elsewhere) {
-        let knows_no_resources = action.starts_with("ec2:") || action.starts_with("inspector2:");
+        let knows_no_resources =
+            ["autoscaling:", "ec2:", "inspector2:"].iter().any(|service| action.starts_with(service));
         assert_eq!(*on_everything, knows_no_resources, "{action}");
     }
 }
