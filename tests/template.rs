@@ -412,7 +412,9 @@ fn looked_up() -> BTreeSet<String> {
             FactKey::UserData { of: UserDataOf::Configuration(_), .. } => {
                 FactKey::UserData { scope, of: UserDataOf::Template(template.clone()) }
             }
-            FactKey::UserData { of: UserDataOf::Template(_), .. } => return keys.iter().map(|key| key.api().to_owned()).collect(),
+            FactKey::UserData { of: UserDataOf::Template(_), .. } => {
+                return keys.iter().map(|key| key.api().to_owned()).collect();
+            }
         });
     }
 }
@@ -442,7 +444,8 @@ fn look_ups_are_granted_and_nothing_else() {
     assert_eq!(here.keys().cloned().collect::<BTreeSet<_>>(), wanted);
 
     for (action, on_everything) in here.iter().chain(&elsewhere) {
-        let knows_no_resources = ["autoscaling:", "ec2:", "inspector2:"].iter().any(|service| action.starts_with(service));
+        let knows_no_resources =
+            ["autoscaling:", "ec2:", "inspector2:"].iter().any(|service| action.starts_with(service));
         assert_eq!(*on_everything, knows_no_resources, "{action}");
     }
 }

@@ -115,6 +115,19 @@ pub enum Action {
 }
 
 impl Action {
+    /// Where it ran, for what runs: pulls, containers, processes, connections, names, verdicts.
+    pub fn place(&self) -> Option<&Place> {
+        match self {
+            Action::ImagePulled(pull) => Some(&pull.place),
+            Action::ContainerStarted(start) => Some(&start.place),
+            Action::ProcessStarted(process) => Some(&process.place),
+            Action::Connected(connection) => Some(&connection.place),
+            Action::NameResolved(resolution) => Some(&resolution.place),
+            Action::VerdictReported(reported) => Some(&reported.place),
+            _ => None,
+        }
+    }
+
     /// The action's name as people read it: `ImageLaunched`.
     pub fn name(&self) -> &'static str {
         match self {

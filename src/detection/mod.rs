@@ -3,7 +3,13 @@
 //!
 //! Adding one is one file in this folder, one line in [`REGISTRY`], and one page in `docs/`.
 
+mod blocked_destination;
 mod catalog;
+mod commands;
+mod container_image_lookalike;
+mod container_image_mutable_tag;
+mod container_image_not_approved;
+mod credential_in_command;
 mod doubt;
 mod ecr_push_outside_hours;
 mod ecr_push_unknown_user;
@@ -11,14 +17,24 @@ mod ecr_scan_critical;
 mod ecr_scan_high;
 mod ecr_scan_low;
 mod ecr_scan_medium;
+mod ecs_mass_mining;
 mod guard_rail_lowered;
+mod guardduty_malicious_image;
 mod launch;
 mod launch_attempt_denied;
 mod machine_image_laundered;
 mod machine_image_not_approved;
+mod miner_process;
+mod mining_pool_connection;
+mod mining_pool_dns;
+mod network;
+mod offensive_tool;
 mod origin;
 mod owners;
 mod push;
+mod reference;
+mod registry;
+mod runtime;
 mod scan;
 mod shape;
 mod steps;
@@ -37,15 +53,26 @@ use crate::severity::Severity;
 
 /// Every detection, in the order a reader would want them; ties in severity go by this order.
 pub static REGISTRY: &[&Detection] = &[
+    &guardduty_malicious_image::DETECTION,
+    &miner_process::DETECTION,
     &machine_image_not_approved::DETECTION,
     &machine_image_laundered::DETECTION,
     &user_data_suspicious::DETECTION,
+    &ecs_mass_mining::DETECTION,
+    &mining_pool_connection::DETECTION,
+    &mining_pool_dns::DETECTION,
+    &credential_in_command::DETECTION,
+    &offensive_tool::DETECTION,
+    &container_image_lookalike::DETECTION,
     &guard_rail_lowered::DETECTION,
     &ecr_scan_critical::DETECTION,
     &user_data_changed::DETECTION,
     &ecr_push_outside_hours::DETECTION,
     &ecr_push_unknown_user::DETECTION,
     &ecr_scan_high::DETECTION,
+    &blocked_destination::DETECTION,
+    &container_image_not_approved::DETECTION,
+    &container_image_mutable_tag::DETECTION,
     &launch_attempt_denied::DETECTION,
     &ecr_scan_medium::DETECTION,
     &ecr_scan_low::DETECTION,
