@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use super::envelope::Envelope;
 use super::fields::{account, any, get, str, text, texts};
-use super::{Reading, cloudtrail, ecr_events, inspector};
+use super::{Reading, cloudtrail, ecr_events, inspector, ocsf};
 
 /// Whether this is an EventBridge event, also one that lost a field.
 pub(super) fn is_event(value: &Value) -> bool {
@@ -48,6 +48,8 @@ pub(super) fn read(event: &Value, outer: &Envelope<'_>) -> Reading {
         Some("ECR Scan Resource Change") => ecr_events::resource_change(detail, &envelope),
         Some("Inspector2 Scan") => inspector::scan(detail, &envelope),
         Some("Inspector2 Finding") => inspector::finding(detail, &envelope),
+        // Events of one's own making may carry a record of any format.
+        _ if ocsf::is_record(detail) => ocsf::read(detail, &envelope),
         // `ECR Image Action` names no actor and raises nothing by itself; CloudTrail's `PutImage` does.
         Some(_) => Reading::ignored(),
         None if any(detail, &["eventName", "userIdentity"]).is_some() => cloudtrail::read(detail, &envelope),

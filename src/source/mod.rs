@@ -6,6 +6,7 @@
 //! ```text
 //! bytes -> text (gzip, JSON lines) -> wrap (SQS, SNS, failure records) -> eventbridge
 //!                                                                      -> cloudtrail, ecr_events, inspector
+//!                                                                      -> ocsf
 //! ```
 
 mod cloudtrail;
@@ -15,6 +16,7 @@ mod eventbridge;
 mod fields;
 mod findings;
 mod inspector;
+mod ocsf;
 mod text;
 mod wrap;
 

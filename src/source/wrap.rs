@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::envelope::Envelope;
 use super::fields::{any, get, str};
-use super::{Reading, Surroundings, cloudtrail, eventbridge};
+use super::{Reading, Surroundings, cloudtrail, eventbridge, ocsf};
 
 /// A failure record of a queue's delivery of a topic's notification of an event is four deep, each step
 /// counted twice (the list and the text within).
@@ -57,6 +57,9 @@ fn read_object(value: &Value, envelope: &Envelope<'_>) -> Reading {
     }
     if eventbridge::is_event(value) {
         return eventbridge::read(value, envelope);
+    }
+    if ocsf::is_record(value) {
+        return ocsf::read(value, envelope);
     }
     if cloudtrail::is_record(value) {
         return cloudtrail::read(value, envelope);
