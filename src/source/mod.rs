@@ -6,15 +6,17 @@
 //! ```text
 //! bytes -> text (gzip, JSON lines) -> wrap (SQS, SNS, failure records) -> eventbridge
 //!                                                                      -> cloudtrail, ecr_events, inspector
-//!                                                                      -> ocsf
+//!                                                                      -> ocsf, azure, gcp
 //! ```
 
+mod azure;
 mod cloudtrail;
 mod ecr_events;
 mod envelope;
 mod eventbridge;
 mod fields;
 mod findings;
+mod gcp;
 mod inspector;
 mod ocsf;
 mod text;
@@ -80,7 +82,7 @@ pub struct Unreadable {
 }
 
 /// Reads any payload this knows, wrapped or not: EventBridge events, CloudTrail records and log files,
-/// SQS and SNS deliveries of these, Lambda's failure records.
+/// Security Lake's OCSF, Azure's activity log, Google Cloud's audit log, SQS and SNS deliveries of these, Lambda's failure records.
 pub fn read(payload: &Value, surroundings: &Surroundings) -> Reading {
     wrap::read(payload, &envelope::Envelope::outermost(surroundings))
 }
