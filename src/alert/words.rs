@@ -32,6 +32,9 @@ pub fn about(subject: &Subject) -> String {
         Subject::Push { repository, .. } => repository.clone(),
         Subject::Scan { repository, digest } => format!("{repository} {}", short(digest)),
         Subject::GuardRail { setting, target } => format!("{setting} of {target}"),
+        Subject::ContainerImage { repository } => repository.clone(),
+        Subject::Runtime { place } => place.clone(),
+        Subject::Template { template } => template.clone(),
         Subject::Blind { code, .. } => code.clone(),
     }
 }
@@ -168,6 +171,18 @@ pub fn why(alert: &Alert) -> &'static str {
         (Subject::GuardRail { .. }, _) => {
             "This setting keeps bad images out or makes them visible. Lowering it is a step that comes \
              before using one, and what happens after it may go unseen."
+        }
+        (Subject::ContainerImage { .. }, _) => {
+            "Whoever made the image decides what runs in every container started from it, beside your data and \
+             with the permissions of its task or service account."
+        }
+        (Subject::Runtime { .. }, _) => {
+            "What ran here is what a malicious image is for: mining, a back door, a search for credentials. It \
+             runs now, so look at it before the image."
+        }
+        (Subject::Template { .. }, _) => {
+            "Everything launched from it from now on runs this as root, at its first boot, and Auto Scaling \
+             launches without anybody looking."
         }
         (Subject::Blind { .. }, _) => {
             "Silence from a check that cannot see would look like all is well. Until this is mended, \

@@ -14,6 +14,7 @@ use crate::activity::{
     Action, Activity, Actor, ActorKind, ApiCall, AzureImageKind, Cloud, ImageRef, Instance, Launch,
     LaunchOutcome,
 };
+use crate::hash;
 
 const MACHINES: &str = "microsoft.compute/virtualmachines/write";
 const SCALE_SETS: &str = "microsoft.compute/virtualmachinescalesets/write";
@@ -185,12 +186,15 @@ impl Record<'_> {
         let correlation = text(self.raw, "correlationId");
         // All stages of one operation are one event, but only as far as they tell the same.
         let stage = match (&launch.outcome, &launch.image) {
-            (LaunchOutcome::Succeeded, ImageRef::Unknown) => "#unknown",
+            (LaunchOutcome::Succeeded, ImageRef::Unknown) => "unknown",
             (LaunchOutcome::Succeeded, _) => "",
-            _ => "#failed",
+            _ => "failed",
         };
         let own = Own {
-            id: correlation.map(|id| format!("{id}{resource}{stage}")),
+            id: correlation.map(|id| match hash::hex(&[resource.as_str(), stage]).get(..12) {
+                Some(hash) => format!("{id}-{hash}"),
+                None => id,
+            }),
             time: time(self.raw).or_else(|| time(self.whole)),
             // Never the account and region of the bus that brought it.
             account: Some(self.subscription()),
@@ -250,7 +254,7 @@ impl Record<'_> {
 }
 
 /// The subscription in a resource id, lower case.
-pub(crate) fn subscription_of(id: &str) -> Option<String> {
+fn subscription_of(id: &str) -> Option<String> {
     let mut parts = id.split('/').skip_while(|part| !part.eq_ignore_ascii_case("subscriptions"));
     parts.next()?;
     parts.next().filter(|id| !id.is_empty()).map(str::to_ascii_lowercase)

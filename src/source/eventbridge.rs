@@ -4,7 +4,9 @@ use serde_json::Value;
 
 use super::envelope::Envelope;
 use super::fields::{account, any, get, str, text, texts};
-use super::{Reading, azure, cloudtrail, ecr_events, gcp, inspector, ocsf, wrap};
+use super::{
+    Reading, azure, cloudtrail, ecr_events, ecs_task, gcp, guardduty, inspector, ocsf, pull_through, wrap,
+};
 
 /// Whether this is an EventBridge event, also one that lost a field.
 pub(super) fn is_event(value: &Value) -> bool {
@@ -46,6 +48,9 @@ pub(super) fn read(event: &Value, outer: &Envelope<'_>) -> Reading {
         Some(kind) if is_cloudtrail(kind) => cloudtrail::read(detail, &envelope),
         Some("ECR Image Scan") => ecr_events::scan(detail, &envelope),
         Some("ECR Scan Resource Change") => ecr_events::resource_change(detail, &envelope),
+        Some("ECR Pull Through Cache Action") => pull_through::read(detail, &envelope),
+        Some("ECS Task State Change") => ecs_task::read(detail, &envelope),
+        Some("GuardDuty Finding") => guardduty::read(detail, &envelope),
         Some("Inspector2 Scan") => inspector::scan(detail, &envelope),
         Some("Inspector2 Finding") => inspector::finding(detail, &envelope),
         // The other clouds' logs, put on the bus by whoever forwards them.

@@ -111,7 +111,7 @@ impl Record<'_> {
         let used =
             at(self.payload, &["metadata", "usedResources"]).map(|used| objects(used, "attachedDisks"));
         let used = used.unwrap_or_default();
-        let resolved = boot(&used, "isBootDisk").and_then(|disk| source(disk));
+        let resolved = boot(&used, "isBootDisk").and_then(source);
         let asked = || {
             let disks = machine.map(|machine| objects(machine, "disks")).unwrap_or_default();
             let disk = boot(&disks, "boot")?;

@@ -5,20 +5,24 @@
 //!
 //! ```text
 //! bytes -> text (gzip, JSON lines) -> wrap (SQS, SNS, failure records) -> eventbridge
-//!                                                                      -> cloudtrail, ecr_events, inspector
+//!                                                                      -> cloudtrail, ecr_events, ecs_task,
+//!                                                                         guardduty, inspector, pull_through
 //!                                                                      -> ocsf, azure, gcp
 //! ```
 
 mod azure;
 mod cloudtrail;
 mod ecr_events;
+mod ecs_task;
 mod envelope;
 mod eventbridge;
 mod fields;
 mod findings;
 mod gcp;
+mod guardduty;
 mod inspector;
 mod ocsf;
+mod pull_through;
 mod text;
 mod wrap;
 

@@ -108,6 +108,10 @@ fn a_sample_event_that_lost_any_field_still_has_a_clear_outcome() {
     for (name, event) in samples() {
         let whole = read(&event, &surroundings()).activities.len();
         for pointer in pointers(&event) {
+            // A search without filters is understood, and is no search by name.
+            if pointer.ends_with("/filterSet/items") {
+                continue;
+            }
             let reading = read(&without(&event, &pointer), &surroundings());
             let outcomes = reading.activities.len() + reading.ignored + reading.unreadable.len();
             assert!(outcomes >= 1, "{name} without {pointer}: nothing at all");
@@ -143,6 +147,10 @@ fn a_field_of_the_wrong_type_costs_no_event() {
                 if other.is_string() && kind.iter().any(|kind| pointer.ends_with(&format!("/{kind}")))
                     || step.parse::<usize>().is_ok()
                 {
+                    continue;
+                }
+                // No filters at all is how CloudTrail writes it.
+                if *other == json!({}) && step == "filterSet" {
                     continue;
                 }
                 let before = std::mem::replace(event.pointer_mut(&pointer).unwrap(), other.clone());

@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::envelope::Envelope;
 use super::fields::{any, get, str};
-use super::{Reading, Surroundings, azure, cloudtrail, eventbridge, gcp, ocsf};
+use super::{Reading, Surroundings, azure, cloudtrail, eventbridge, gcp, guardduty, ocsf};
 
 /// A failure record of a queue's delivery of a topic's notification of an event is four deep, each step
 /// counted twice (the list and the text within).
@@ -74,6 +74,9 @@ fn read_object(value: &Value, envelope: &Envelope<'_>) -> Reading {
     }
     if cloudtrail::is_record(value) {
         return cloudtrail::read(value, envelope);
+    }
+    if guardduty::is_finding(value) {
+        return guardduty::read(value, envelope);
     }
     let reason = if get(value, "requestContext").is_some() {
         "a failure record without requestPayload"

@@ -128,7 +128,7 @@ fn exec(record: &Record<'_>, target: &Target) -> Workload {
         .trim_start_matches('?')
         .split('&')
         .filter_map(|pair| pair.strip_prefix("command="))
-        .map(|word| percent_decoded(word))
+        .map(percent_decoded)
         .collect();
     Workload {
         command: (!words.is_empty()).then(|| words.join(" ")),
