@@ -43,7 +43,8 @@ pub(super) async fn template(client: &Client, template: &TemplateRef) -> Asked {
 pub(super) async fn configuration(client: &aws_sdk_autoscaling::Client, name: &str) -> Asked {
     let answer = client.describe_launch_configurations().launch_configuration_names(name).send().await;
     ec2::one(answer, &[], |answer| {
-        let found = answer.launch_configurations?.into_iter().next()?;
+        let mut found = answer.launch_configurations?.into_iter();
+        let found = found.find(|one| one.launch_configuration_name.as_deref() == Some(name))?;
         Some(FactValue::UserData(found.user_data.unwrap_or_default().into_bytes()))
     })
 }

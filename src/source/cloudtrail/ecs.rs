@@ -54,7 +54,7 @@ fn task_definition(record: &Record<'_>) -> Workload {
     if containers.is_empty() {
         containers = listed(answer);
     }
-    let asked = record.request.and_then(|request| cpu(request)).or_else(|| cpu(answer?));
+    let asked = record.request.and_then(cpu).or_else(|| cpu(answer?));
     let body = record.request.or(answer);
     let shares = body.map(|body| objects(body, "containerDefinitions")).unwrap_or_default();
     let total = shares.into_iter().filter_map(cpu).fold(0u32, u32::saturating_add);
