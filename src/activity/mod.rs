@@ -9,8 +9,8 @@ mod runtime;
 
 pub use actor::{Actor, ActorKind};
 pub use image::{
-    Artifact, Derivation, DerivationKind, GuardRail, GuardRailChange, ImageRef, Instance, Launch,
-    LaunchOutcome, Origin, Push, Scan, ScanFinding, ScanSource, ScanStatus, Share, TemplateRef,
+    Artifact, AzureImageKind, Derivation, DerivationKind, GuardRail, GuardRailChange, ImageRef, Instance,
+    Launch, LaunchOutcome, Origin, Push, Scan, ScanFinding, ScanSource, ScanStatus, Share, TemplateRef,
 };
 pub use instance::{ImageSearch, InstanceChange, TemplateChange, TemplateKind, UserDataChange};
 pub use runtime::{

@@ -3,8 +3,8 @@
 
 use super::{Alert, deeds};
 use crate::activity::{
-    Action, Activity, Actor, ActorKind, Artifact, Derivation, DerivationKind, GuardRail, GuardRailChange,
-    Launch, LaunchOutcome, Origin, Push, Scan, ScanStatus, Share,
+    Action, Activity, Actor, ActorKind, Artifact, Cloud, Derivation, DerivationKind, GuardRail,
+    GuardRailChange, Launch, LaunchOutcome, Origin, Push, Scan, ScanStatus, Share,
 };
 use crate::detection::Subject;
 
@@ -114,7 +114,12 @@ fn kind(kind: ActorKind) -> &'static str {
 /// Account and region.
 pub fn place(activity: &Activity) -> String {
     let named = |name: &str| if name.is_empty() { "not named".to_owned() } else { name.to_owned() };
-    format!("account {}, region {}", named(&activity.account), named(&activity.region))
+    let account = match activity.cloud {
+        Cloud::Aws => "account",
+        Cloud::Azure => "Azure subscription",
+        Cloud::Gcp => "Google Cloud project",
+    };
+    format!("{account} {}, region {}", named(&activity.account), named(&activity.region))
 }
 
 /// Event time with the day of the week, since hours and weekends are judged.

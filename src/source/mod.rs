@@ -7,8 +7,10 @@
 //! bytes -> text (gzip, JSON lines) -> wrap (SQS, SNS, failure records) -> eventbridge
 //!                                                                      -> cloudtrail, ecr_events, ecs_task,
 //!                                                                         guardduty, inspector, pull_through
+//!                                                                      -> ocsf, azure, gcp
 //! ```
 
+mod azure;
 mod cloudtrail;
 mod ecr_events;
 mod ecs_task;
@@ -16,8 +18,10 @@ mod envelope;
 mod eventbridge;
 mod fields;
 mod findings;
+mod gcp;
 mod guardduty;
 mod inspector;
+mod ocsf;
 mod pull_through;
 mod text;
 mod wrap;
@@ -82,7 +86,7 @@ pub struct Unreadable {
 }
 
 /// Reads any payload this knows, wrapped or not: EventBridge events, CloudTrail records and log files,
-/// SQS and SNS deliveries of these, Lambda's failure records.
+/// Security Lake's OCSF, Azure's activity log, Google Cloud's audit log, SQS and SNS deliveries of these, Lambda's failure records.
 pub fn read(payload: &Value, surroundings: &Surroundings) -> Reading {
     wrap::read(payload, &envelope::Envelope::outermost(surroundings))
 }
