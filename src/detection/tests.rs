@@ -95,7 +95,10 @@ fn verdict(activity: Activity, given: &Given, id: &str) -> (Verdict, usize) {
     let lookup = Answers { given: given.facts().clone(), rounds: Default::default() };
     let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
     let policy = Policy::default();
-    let judgement = runtime.block_on(engine::judge(Arc::new(activity), &policy, &lookup));
+    let memory = crate::history::Memory::default();
+    let mut facts = crate::lookup::Facts::default();
+    let judgement =
+        runtime.block_on(engine::judge(Arc::new(activity), &policy, &lookup, &memory, &mut facts));
     let found = judgement.verdicts.into_iter().find(|(detection, _)| detection.id == id);
     (found.expect("registered").1, lookup.rounds.into_inner())
 }

@@ -6,15 +6,28 @@
 //! ```text
 //! bytes -> text (gzip, JSON lines) -> wrap (SQS, SNS, failure records) -> eventbridge
 //!                                                                      -> cloudtrail, ecr_events, inspector
+//!                                                                 -> awslogs -> lines -> one reader a log format
 //! ```
 
+mod auditd;
+mod awslogs;
 mod cloudtrail;
+mod docker_events;
 mod ecr_events;
+mod eks_actor;
+mod eks_audit;
 mod envelope;
 mod eventbridge;
 mod fields;
 mod findings;
+mod flow_log;
+mod image_ref;
 mod inspector;
+mod lines;
+mod resolver;
+mod shortcut;
+mod sysmon;
+mod tetragon;
 mod text;
 mod wrap;
 
@@ -35,6 +48,9 @@ pub struct Surroundings {
     pub region: Option<String>,
     /// When the payload arrived: stands in for an event's time where it has none.
     pub received: DateTime<Utc>,
+    /// The fields of VPC flow logs in their order, where a custom format is not told by a header line:
+    /// `${version} ${account-id} ...`.
+    pub flow_log_format: Option<String>,
 }
 
 /// What a payload held. Never nothing at all: a payload without a record counts as one ignored.
@@ -57,7 +73,7 @@ impl Reading {
     }
 
     fn unreadable(place: &str, reason: impl Into<String>) -> Self {
-        let unreadable = Unreadable { reason: reason.into(), place: place.to_owned() };
+        let unreadable = Unreadable { reason: reason.into(), place: place.to_owned(), raw: None };
         Self { unreadable: vec![unreadable], ..Self::default() }
     }
 
@@ -75,6 +91,9 @@ pub struct Unreadable {
     pub reason: String,
     /// Where in the payload: `Records[3]`; empty for the payload itself.
     pub place: String,
+    /// The record as a payload of its own, where its place alone does not lead to it (lines of a compressed
+    /// batch): JSON that [`read`] takes.
+    pub raw: Option<String>,
 }
 
 /// Reads any payload this knows, wrapped or not: EventBridge events, CloudTrail records and log files,

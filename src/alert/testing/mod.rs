@@ -25,6 +25,7 @@ const fn detection(id: &'static str, title: &'static str, severity: Severity, ap
         score: 50,
         source: "DET0248 AN0692",
         approval,
+        stage: crate::detection::Stage::Event,
         judge: |_, _| Verdict::NotApplicable("only for tests of renderings".to_owned()),
     }
 }
