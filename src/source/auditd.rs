@@ -108,7 +108,8 @@ impl Record {
 }
 
 fn unhex(text: &str) -> Option<Vec<u8>> {
-    if text.is_empty() || !text.len().is_multiple_of(2) || !text.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+    if text.is_empty() || !text.len().is_multiple_of(2) || !text.bytes().all(|byte| byte.is_ascii_hexdigit())
+    {
         return None;
     }
     let digits = text.as_bytes().chunks_exact(2);
@@ -183,13 +184,15 @@ fn event(
     };
     let exe = syscall.and_then(|record| record.text("exe"));
     let action = if of("EXECVE").is_some() || syscall.map(call) == Some(Call::Exec) {
-        let mut arguments = match (of("EXECVE"), of("PROCTITLE").and_then(|record| record.text("proctitle"))) {
+        let mut arguments = match (of("EXECVE"), of("PROCTITLE").and_then(|record| record.text("proctitle")))
+        {
             (Some(execve), _) => execve.arguments(),
             (None, Some(title)) => title.split('\0').map(str::to_owned).collect(),
             (None, None) => Vec::new(),
         };
         let first = if arguments.is_empty() { None } else { Some(arguments.remove(0)) };
-        let path = records.iter().filter(|record| record.kind == "PATH").find_map(|record| record.text("name"));
+        let path =
+            records.iter().filter(|record| record.kind == "PATH").find_map(|record| record.text("name"));
         let user = syscall.and_then(|it| it.plain("UID").or_else(|| it.plain("uid")));
         Action::ProcessStarted(Process {
             place,
@@ -222,10 +225,17 @@ fn event(
 
 /// Arguments as one text; those with spaces in double quotes.
 fn joined(arguments: &[String]) -> String {
-    let quoted: Vec<String> = arguments
-        .iter()
-        .map(|it| if it.is_empty() || it.contains(char::is_whitespace) { format!("\"{it}\"") } else { it.clone() })
-        .collect();
+    let quoted: Vec<String> =
+        arguments
+            .iter()
+            .map(|it| {
+                if it.is_empty() || it.contains(char::is_whitespace) {
+                    format!("\"{it}\"")
+                } else {
+                    it.clone()
+                }
+            })
+            .collect();
     quoted.join(" ")
 }
 
@@ -233,7 +243,9 @@ fn joined(arguments: &[String]) -> String {
 fn time(id: &str) -> Option<DateTime<chrono::Utc>> {
     let (seconds, rest) = id.split_once('.')?;
     let milliseconds: i64 = rest.split(':').next()?.parse().ok()?;
-    DateTime::from_timestamp_millis(seconds.parse::<i64>().ok()?.checked_mul(1_000)?.checked_add(milliseconds)?)
+    DateTime::from_timestamp_millis(
+        seconds.parse::<i64>().ok()?.checked_mul(1_000)?.checked_add(milliseconds)?,
+    )
 }
 
 /// Address and port of an internet socket; family first, in the byte order of nearly every machine.
@@ -280,7 +292,8 @@ mod tests {
 
     #[test]
     fn a_title_stands_in_for_missing_arguments() {
-        let title = "node=web-1 type=PROCTITLE msg=audit(1772787600.123:77): proctitle=786D726967002D2D68656C70";
+        let title =
+            "node=web-1 type=PROCTITLE msg=audit(1772787600.123:77): proctitle=786D726967002D2D68656C70";
         let actions = told(&[SYSCALL, title]);
         let [Action::ProcessStarted(process)] = actions.as_slice() else { panic!("{actions:?}") };
         assert_eq!(process.arguments, "--help");
@@ -288,8 +301,10 @@ mod tests {
 
     #[test]
     fn a_connection_names_its_destination_and_program() {
-        let call = SYSCALL.replace("syscall=59", "syscall=42").replace("success=yes exit=0", "success=no exit=-115");
-        let socket = "node=web-1 type=SOCKADDR msg=audit(1772787600.123:77): saddr=02000D05CB00710C0000000000000000";
+        let call =
+            SYSCALL.replace("syscall=59", "syscall=42").replace("success=yes exit=0", "success=no exit=-115");
+        let socket =
+            "node=web-1 type=SOCKADDR msg=audit(1772787600.123:77): saddr=02000D05CB00710C0000000000000000";
         let actions = told(&[&call, socket]);
         let [Action::Connected(connection)] = actions.as_slice() else { panic!("{actions:?}") };
         assert_eq!((connection.destination.to_string().as_str(), connection.port), ("203.0.113.12", 3333));
@@ -300,7 +315,10 @@ mod tests {
     fn failed_starts_other_calls_and_broken_lines_tell_nothing() {
         assert_eq!(told(&[&SYSCALL.replace("success=yes", "success=no")]), []);
         assert_eq!(told(&[&SYSCALL.replace("syscall=59", "syscall=257")]), []);
-        assert_eq!(told(&["type=USER_LOGIN msg=audit(1772787600.123:78): pid=1 msg='op=login id=0 exe=\"/x\"'"]), []);
+        assert_eq!(
+            told(&["type=USER_LOGIN msg=audit(1772787600.123:78): pid=1 msg='op=login id=0 exe=\"/x\"'"]),
+            []
+        );
         for line in ["type=EXECVE", "msg=audit(", "type=EXECVE msg=audit(1:2", "hello"] {
             assert!(record(line).is_none(), "{line}");
         }

@@ -88,7 +88,11 @@ pub(super) fn read_inflated(bytes: &[u8], envelope: &Envelope<'_>, quick: bool) 
     for (index, line) in document.log_events.iter().enumerate() {
         let raw = line.message.get();
         let time = line.timestamp;
-        if quick && raw.strip_prefix('"').is_some_and(|raw| shortcut.drops(raw.strip_suffix('"').unwrap_or(raw), &outer)) {
+        if quick
+            && raw
+                .strip_prefix('"')
+                .is_some_and(|raw| shortcut.drops(raw.strip_suffix('"').unwrap_or(raw), &outer))
+        {
             batch.lines.ignore();
             continue;
         }
@@ -176,7 +180,11 @@ impl<'a> Batch<'a> {
     fn bad(&mut self, index: usize, id: Option<&str>, time: Option<i64>, message: &str, reason: String) {
         let end = (0..=MAX_KEPT.min(message.len())).rev().find(|end| message.is_char_boundary(*end));
         let kept = message.get(..end.unwrap_or_default()).unwrap_or_default();
-        let cut = if kept.len() < message.len() { format!("; only its first {} bytes are kept", kept.len()) } else { String::new() };
+        let cut = if kept.len() < message.len() {
+            format!("; only its first {} bytes are kept", kept.len())
+        } else {
+            String::new()
+        };
         let event = json!({"id": id, "timestamp": time, "message": kept});
         self.bad.push((index, event, reason + &cut));
     }

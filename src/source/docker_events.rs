@@ -11,8 +11,10 @@ use super::lines::{filled, line_id};
 use crate::activity::{Action, Activity, Place, Process, Pull, Start};
 
 pub(super) fn is_event(value: &Value) -> bool {
-    let docker = str(value, "Type").is_some() && str(value, "Action").is_some() && get(value, "Actor").is_some();
-    docker || (str(value, "Topic").is_some_and(|topic| topic.starts_with('/')) && get(value, "Event").is_some())
+    let docker =
+        str(value, "Type").is_some() && str(value, "Action").is_some() && get(value, "Actor").is_some();
+    docker
+        || (str(value, "Topic").is_some_and(|topic| topic.starts_with('/')) && get(value, "Event").is_some())
 }
 
 /// # Errors
@@ -24,7 +26,8 @@ pub(super) fn read(value: &Value, envelope: &Envelope<'_>, host: &Place) -> Resu
         let parsed;
         let event = match get(value, "Event") {
             Some(Value::String(text)) => {
-                parsed = serde_json::from_str(text).map_err(|error| format!("containerd's Event is no JSON: {error}"))?;
+                parsed = serde_json::from_str(text)
+                    .map_err(|error| format!("containerd's Event is no JSON: {error}"))?;
                 &parsed
             }
             Some(event) => event,
@@ -33,7 +36,8 @@ pub(super) fn read(value: &Value, envelope: &Envelope<'_>, host: &Place) -> Resu
         return Ok(containerd(topic, event, time, envelope, host));
     }
     let action = str(value, "Action").unwrap_or_default();
-    let id = at(value, &["Actor", "ID"]).or_else(|| get(value, "id")).and_then(Value::as_str).unwrap_or_default();
+    let id =
+        at(value, &["Actor", "ID"]).or_else(|| get(value, "id")).and_then(Value::as_str).unwrap_or_default();
     let image = at(value, &["Actor", "Attributes", "image"]).and_then(Value::as_str);
     let nanoseconds = get(value, "timeNano").and_then(count).and_then(|nano| i64::try_from(nano).ok());
     let seconds = get(value, "time").and_then(count).and_then(|seconds| i64::try_from(seconds).ok());
@@ -111,11 +115,9 @@ fn containerd(
             created: at,
             ..Start::default()
         })),
-        "/tasks/start" => Some(Action::ContainerStarted(Start {
-            place: container(None),
-            started: at,
-            ..Start::default()
-        })),
+        "/tasks/start" => {
+            Some(Action::ContainerStarted(Start { place: container(None), started: at, ..Start::default() }))
+        }
         _ => None,
     };
     let name = filled(event, "name").unwrap_or_default();
@@ -137,9 +139,14 @@ fn told(
 ) -> Vec<Activity> {
     let Some(action) = action else { return Vec::new() };
     let [kind, name, id] = what;
-    let stamp = time.or(envelope.time).and_then(|time| time.timestamp_nanos_opt()).unwrap_or_default().to_string();
+    let stamp =
+        time.or(envelope.time).and_then(|time| time.timestamp_nanos_opt()).unwrap_or_default().to_string();
     let machine = host.instance.as_deref().or(host.node.as_deref()).unwrap_or_default();
-    let own = Own { id: Some(line_id("engine", &[*kind, *name, *id, stamp.as_str(), machine])), time, ..Own::default() };
+    let own = Own {
+        id: Some(line_id("engine", &[*kind, *name, *id, stamp.as_str(), machine])),
+        time,
+        ..Own::default()
+    };
     vec![envelope.activity(&Value::Null, own, None, None, action)]
 }
 
@@ -226,7 +233,9 @@ mod tests {
         let pulled = event(json!({"Type": "image", "Action": "pull", "time": 1772787600, "id": "evil/app:1",
             "Actor": {"ID": "evil/app:1", "Attributes": {"name": "evil/app"}}}));
         assert!(matches!(pulled.as_slice(), [Action::ImagePulled(pull)] if pull.image.name == "evil/app:1"));
-        assert!(matches!(container("create").as_slice(), [Action::ContainerStarted(it)] if it.created.is_some()));
+        assert!(
+            matches!(container("create").as_slice(), [Action::ContainerStarted(it)] if it.created.is_some())
+        );
         assert!(matches!(container("start").as_slice(), [Action::ContainerStarted(it)]
             if it.started.is_some() && it.place.image.as_ref().is_some_and(|image| image.name == "alpine:3")));
         assert!(matches!(container("exec_start: sh -c id").as_slice(), [Action::ProcessStarted(it)]
@@ -234,16 +243,24 @@ mod tests {
         assert_eq!(container("die"), []);
         let started = event(json!({"Timestamp": "2026-03-06T09:00:00Z", "Namespace": "k8s.io",
             "Topic": "/tasks/start", "Event": "{\"container_id\":\"4f1c\"}"}));
-        assert!(matches!(started.as_slice(), [Action::ContainerStarted(it)] if it.place.container.as_deref() == Some("4f1c")));
+        assert!(
+            matches!(started.as_slice(), [Action::ContainerStarted(it)] if it.place.container.as_deref() == Some("4f1c"))
+        );
     }
 
     #[test]
     fn text_lines_of_both_engines_are_told() {
         let started = line("2026-03-06T09:01:02.345678901Z container start 4f1c (image=alpine:3, name=x)");
         assert!(matches!(started.as_slice(), [Action::ContainerStarted(it)] if it.started.is_some()));
-        let pulled = line("2026-03-06 09:01:02.3456 +0000 UTC k8s.io /images/create {\"name\":\"docker.io/evil/app:1\"}");
-        assert!(matches!(pulled.as_slice(), [Action::ImagePulled(it)] if it.image.name == "docker.io/evil/app:1"));
-        let created = line("2026-03-06 09:01:02.3456 +0000 UTC k8s.io /containers/create {\"id\":\"4f1c\",\"image\":\"docker.io/evil/app:1\"}");
+        let pulled = line(
+            "2026-03-06 09:01:02.3456 +0000 UTC k8s.io /images/create {\"name\":\"docker.io/evil/app:1\"}",
+        );
+        assert!(
+            matches!(pulled.as_slice(), [Action::ImagePulled(it)] if it.image.name == "docker.io/evil/app:1")
+        );
+        let created = line(
+            "2026-03-06 09:01:02.3456 +0000 UTC k8s.io /containers/create {\"id\":\"4f1c\",\"image\":\"docker.io/evil/app:1\"}",
+        );
         assert!(matches!(created.as_slice(), [Action::ContainerStarted(it)] if it.created.is_some()));
         assert!(!is_line("2026-03-06 09:01:02 GET /index.html"));
     }

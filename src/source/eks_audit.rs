@@ -3,8 +3,8 @@
 
 use serde_json::Value;
 
-use super::envelope::{Envelope, Own};
 use super::eks_actor;
+use super::envelope::{Envelope, Own};
 use super::fields::{any, at, count, flag, get, list_of, objects, str, text, texts};
 use super::image_ref;
 use super::lines::{container_id, filled, own_time};
@@ -37,7 +37,9 @@ pub(super) fn is_event(value: &Value) -> bool {
 pub(super) fn read(value: &Value, envelope: &Envelope<'_>, host: &Place) -> Result<Vec<Activity>, String> {
     if str(value, "kind") == Some("EventList") {
         let mut all = Vec::new();
-        for event in objects(value, "items").into_iter().filter(|event| str(event, "kind") != Some("EventList")) {
+        for event in
+            objects(value, "items").into_iter().filter(|event| str(event, "kind") != Some("EventList"))
+        {
             all.extend(read(event, envelope, host)?);
         }
         return Ok(all);
@@ -53,10 +55,14 @@ pub(super) fn read(value: &Value, envelope: &Envelope<'_>, host: &Place) -> Resu
     let event = Event { value, reference, verb, failed, envelope, host };
     Ok(match (resource, subresource) {
         // A session that was let in is told when it starts; its end comes hours later.
-        ("pods", "exec") if stage == "ResponseStarted" || (done && event.failed.is_some()) => vec![event.exec()],
+        ("pods", "exec") if stage == "ResponseStarted" || (done && event.failed.is_some()) => {
+            vec![event.exec()]
+        }
         ("pods", "" | "ephemeralcontainers") if done && changes => event.declared(WorkloadKind::Pod),
         ("pods", "status") if done && changes => event.reported(),
-        (kind, "") if done && changes && TEMPLATES.contains(&kind) => event.declared(WorkloadKind::PodTemplate),
+        (kind, "") if done && changes && TEMPLATES.contains(&kind) => {
+            event.declared(WorkloadKind::PodTemplate)
+        }
         _ => Vec::new(),
     })
 }
@@ -104,12 +110,15 @@ impl Event<'_> {
             Some(subresource) => format!("{resource}/{subresource}"),
             None => resource.to_owned(),
         };
-        let id = text(self.value, "auditID").map(|id| format!("{id}/{}", str(self.value, "stage").unwrap_or_default()));
+        let id = text(self.value, "auditID")
+            .map(|id| format!("{id}/{}", str(self.value, "stage").unwrap_or_default()));
         let api = ApiCall {
             service: "kubernetes".to_owned(),
             operation: format!("{} {what}", self.verb),
             error_code: self.failed.clone(),
-            error_message: at(self.value, &["responseStatus", "message"]).and_then(Value::as_str).map(str::to_owned),
+            error_message: at(self.value, &["responseStatus", "message"])
+                .and_then(Value::as_str)
+                .map(str::to_owned),
             request_id: text(self.value, "auditID"),
             source_ip: texts(self.value, "sourceIPs").into_iter().next(),
             user_agent: filled(self.value, "userAgent"),
@@ -123,14 +132,19 @@ impl Event<'_> {
 
     /// `kubectl exec`: the command is in the request's address.
     fn exec(&self) -> Activity {
-        let query = str(self.value, "requestURI").and_then(|uri| uri.split_once('?')).map_or("", |(_, query)| query);
+        let query =
+            str(self.value, "requestURI").and_then(|uri| uri.split_once('?')).map_or("", |(_, query)| query);
         let all = |name: &str| -> Vec<String> {
             let pairs = query.split('&').filter_map(|pair| pair.split_once('='));
             pairs.filter(|(key, _)| *key == name).map(|(_, value)| decoded(value)).collect()
         };
         let command = all("command");
         let container = all("container").into_iter().next();
-        let declared = container.map(|name| DeclaredContainer { name, command: command.clone(), ..DeclaredContainer::default() });
+        let declared = container.map(|name| DeclaredContainer {
+            name,
+            command: command.clone(),
+            ..DeclaredContainer::default()
+        });
         let workload = Workload {
             kind: WorkloadKind::Exec,
             name: self.name(),
@@ -159,7 +173,9 @@ impl Event<'_> {
             return Vec::new();
         }
         let replicas = self.objects().find_map(|object| {
-            any(get(object, "spec")?, &["replicas", "parallelism"]).and_then(count).and_then(|it| u32::try_from(it).ok())
+            any(get(object, "spec")?, &["replicas", "parallelism"])
+                .and_then(count)
+                .and_then(|it| u32::try_from(it).ok())
         });
         let workload = Workload {
             kind,
@@ -182,7 +198,8 @@ impl Event<'_> {
             return Vec::new();
         }
         let Some(status) = self.objects().find_map(|object| get(object, "status")) else { return Vec::new() };
-        let node = self.objects().find_map(|object| at(object, &["spec", "nodeName"])?.as_str().map(str::to_owned));
+        let node =
+            self.objects().find_map(|object| at(object, &["spec", "nodeName"])?.as_str().map(str::to_owned));
         let user = at(self.value, &["user", "username"]).and_then(Value::as_str);
         let node = node.or_else(|| user?.strip_prefix("system:node:").map(str::to_owned));
         let lists = ["containerStatuses", "initContainerStatuses", "ephemeralContainerStatuses"];
@@ -214,9 +231,10 @@ fn containers(object: &Value) -> Vec<DeclaredContainer> {
     if let Value::Array(operations) = object {
         return operations.iter().flat_map(patched).collect();
     }
-    let spec = SPECS.iter().filter_map(|path| at(object, path)).find(|spec| {
-        LISTS.iter().any(|list| !objects(spec, list).is_empty())
-    });
+    let spec = SPECS
+        .iter()
+        .filter_map(|path| at(object, path))
+        .find(|spec| LISTS.iter().any(|list| !objects(spec, list).is_empty()));
     // An ephemeral container's own object once had its list at the top.
     let spec = spec.unwrap_or(object);
     let all = LISTS.iter().flat_map(|list| objects(spec, list));
@@ -229,7 +247,9 @@ fn patched(operation: &Value) -> Vec<DeclaredContainer> {
     if !matches!(str(operation, "op"), Some("add" | "replace")) {
         return Vec::new();
     }
-    let (Some(path), Some(value)) = (str(operation, "path"), get(operation, "value")) else { return Vec::new() };
+    let (Some(path), Some(value)) = (str(operation, "path"), get(operation, "value")) else {
+        return Vec::new();
+    };
     let steps: Vec<&str> = path.split('/').collect();
     let within = steps.iter().rposition(|step| LISTS.contains(step));
     match (value, within.map(|at| steps.len().saturating_sub(at))) {
@@ -259,7 +279,10 @@ fn container(value: &Value) -> DeclaredContainer {
         name: filled(value, "name").unwrap_or_default(),
         image,
         command,
-        environment: list_of(value, "env").into_iter().filter_map(|variable| filled(variable, "name")).collect(),
+        environment: list_of(value, "env")
+            .into_iter()
+            .filter_map(|variable| filled(variable, "name"))
+            .collect(),
         privileged: get(value, "securityContext").and_then(|it| flag(it, "privileged")).unwrap_or(false),
         pull_policy: filled(value, "imagePullPolicy"),
     }

@@ -55,7 +55,10 @@ pub(super) fn is_line(line: &str, configured: Option<&str>) -> bool {
 
 fn is_default(values: &[&str]) -> bool {
     let at = |index: usize| values.get(index).copied().unwrap_or_default();
-    values.len() == 14 && at(0) == "2" && at(2).starts_with("eni-") && at(13).bytes().all(|b| b.is_ascii_uppercase())
+    values.len() == 14
+        && at(0) == "2"
+        && at(2).starts_with("eni-")
+        && at(13).bytes().all(|b| b.is_ascii_uppercase())
 }
 
 /// As many values as fields, and where it matters of their kind.
@@ -87,14 +90,20 @@ pub(super) fn read(
     Some(record(line, &format, &values, envelope))
 }
 
-fn record(line: &str, format: &Format, values: &[&str], envelope: &Envelope<'_>) -> Result<Vec<Activity>, String> {
+fn record(
+    line: &str,
+    format: &Format,
+    values: &[&str],
+    envelope: &Envelope<'_>,
+) -> Result<Vec<Activity>, String> {
     let get = |name: &str| format.get(values, name);
     let owned = |name: &str| get(name).map(str::to_owned);
     // NODATA and SKIPDATA: nothing flowed, or nobody looked.
     if get("log-status").is_some_and(|status| status != "OK") {
         return Ok(Vec::new());
     }
-    let address = |names: [&str; 2]| names.into_iter().find_map(get).and_then(|text| text.parse::<IpAddr>().ok());
+    let address =
+        |names: [&str; 2]| names.into_iter().find_map(get).and_then(|text| text.parse::<IpAddr>().ok());
     // `pkt-` addresses are the packet's own: behind NAT, and a pod's rather than its node's.
     let destination = address(["pkt-dstaddr", "dstaddr"]);
     let source = address(["pkt-srcaddr", "srcaddr"]);
@@ -136,7 +145,9 @@ fn record(line: &str, format: &Format, values: &[&str], envelope: &Envelope<'_>)
     let start = get("start").or_else(|| get("end")).and_then(|text| text.parse::<i64>().ok());
     let own = Own {
         id: Some(line_id("flow", &[line])),
-        time: start.and_then(|seconds| DateTime::from_timestamp(seconds, 0)).and_then(|time| envelope.plausible(time)),
+        time: start
+            .and_then(|seconds| DateTime::from_timestamp(seconds, 0))
+            .and_then(|time| envelope.plausible(time)),
         account: get("account-id").filter(|id| id.len() == 12).map(str::to_owned),
         region: owned("region"),
     };

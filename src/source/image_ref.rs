@@ -35,8 +35,18 @@ mod tests {
     fn images_are_told_from_names_and_ids_in_every_runtimes_spelling() {
         let digest = format!("sha256:{}", "ab".repeat(32));
         for (name, id, told, has_digest) in [
-            ("quay.io/team/app:1", format!("docker-pullable://quay.io/team/app@{digest}"), "quay.io/team/app:1", true),
-            ("docker.io/library/nginx:1.27", format!("docker.io/library/nginx@{digest}"), "docker.io/library/nginx:1.27", true),
+            (
+                "quay.io/team/app:1",
+                format!("docker-pullable://quay.io/team/app@{digest}"),
+                "quay.io/team/app:1",
+                true,
+            ),
+            (
+                "docker.io/library/nginx:1.27",
+                format!("docker.io/library/nginx@{digest}"),
+                "docker.io/library/nginx:1.27",
+                true,
+            ),
             ("", format!("quay.io/team/app@{digest}"), "quay.io/team/app", true),
             (digest.as_str(), format!("quay.io/team/app@{digest}"), "quay.io/team/app", true),
             ("localhost:5000/app:dev", format!("docker://{digest}"), "localhost:5000/app:dev", false),

@@ -153,7 +153,8 @@ fn read_json(value: &Value, envelope: &Envelope<'_>, host: &Place) -> Option<Res
 
 /// What Fluent Bit, Docker's own log files and other shippers put a line into.
 fn shipped(value: &Value) -> Option<&Value> {
-    let shipper = ["stream", "kubernetes", "_p", "log_stream", "host", "ec2_instance_id", "container_id", "time"];
+    let shipper =
+        ["stream", "kubernetes", "_p", "log_stream", "host", "ec2_instance_id", "container_id", "time"];
     if let Some(parsed) = get(value, "log_processed").filter(|it| it.is_object()) {
         return Some(parsed);
     }
@@ -204,7 +205,11 @@ fn is_instance(text: &str) -> bool {
 }
 
 /// A time in text, in any of the ways logs write it, else the envelope's.
-pub(super) fn own_time(value: &Value, path: &[&str], envelope: &Envelope<'_>) -> Option<chrono::DateTime<chrono::Utc>> {
+pub(super) fn own_time(
+    value: &Value,
+    path: &[&str],
+    envelope: &Envelope<'_>,
+) -> Option<chrono::DateTime<chrono::Utc>> {
     envelope.time_of(at(value, path)?.as_str()?)
 }
 
@@ -228,7 +233,8 @@ pub(super) fn fold(reading: &mut Reading) {
             kept.push(activity);
             continue;
         }
-        let key = format!("{}|{}|{:?}|{:?}", activity.account, activity.region, activity.actor, activity.action);
+        let key =
+            format!("{}|{}|{:?}|{:?}", activity.account, activity.region, activity.actor, activity.action);
         let known = first.get(&key).and_then(|index| kept.get_mut(*index));
         match known {
             Some(known) => {

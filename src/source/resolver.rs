@@ -10,7 +10,8 @@ use super::lines::{filled, line_id, own_time};
 use crate::activity::{Action, Activity, Place, Resolution};
 
 pub(super) fn is_query(value: &Value) -> bool {
-    get(value, "query_name").is_some() && (get(value, "query_type").is_some() || get(value, "vpc_id").is_some())
+    get(value, "query_name").is_some()
+        && (get(value, "query_type").is_some() || get(value, "vpc_id").is_some())
 }
 
 /// # Errors

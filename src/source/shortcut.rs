@@ -42,6 +42,7 @@ impl Mark {
 
 struct Marks {
     uid: Mark,
+    binary: Mark,
     start_time: Mark,
     auid: Mark,
     parent_exec_id: Mark,
@@ -58,6 +59,7 @@ struct Marks {
 
 static MARKS: LazyLock<Marks> = LazyLock::new(|| Marks {
     uid: Mark::new(r#",\"uid\":"#),
+    binary: Mark::new(r#",\"binary\":\""#),
     start_time: Mark::new(r#",\"start_time\":\""#),
     auid: Mark::new(r#",\"auid\":"#),
     parent_exec_id: Mark::new(r#",\"parent_exec_id\":"#),
@@ -114,7 +116,8 @@ impl Shortcut {
         let Some((before, after)) = MARKS.log.split(line) else { return false };
         // Where the shipper parsed the line, or tells the node, that goes with it.
         let nested = before.bytes().filter(|byte| *byte == b'{').count() != 1;
-        if nested || !line.starts_with('{') || before.contains("log_processed") || before.contains("process_") {
+        if nested || !line.starts_with('{') || before.contains("log_processed") || before.contains("process_")
+        {
             return false;
         }
         let Some(raw) = after.get(r#""log":""#.len()..) else { return false };
@@ -138,6 +141,11 @@ impl Shortcut {
         let (started, rest) = marks.auid.split(rest)?;
         let (place, rest) = marks.parent_exec_id.split(rest)?;
         let (between, rest) = marks.parent.split(rest)?;
+        // A start that names no program is told as unreadable, each time.
+        let (_, binary) = marks.binary.split(what)?;
+        if binary.get(r#",\"binary\":\""#.len()..)?.starts_with('\\') {
+            return None;
+        }
         if marks.user.is_in(between) || marks.environment.is_in(between) {
             return None;
         }

@@ -51,7 +51,11 @@ pub(super) fn is_event(value: &Value) -> bool {
 
 /// # Errors
 /// When the event lacks what makes it one.
-pub(super) fn read_json(value: &Value, envelope: &Envelope<'_>, host: &Place) -> Result<Vec<Activity>, String> {
+pub(super) fn read_json(
+    value: &Value,
+    envelope: &Envelope<'_>,
+    host: &Place,
+) -> Result<Vec<Activity>, String> {
     let number = |value: &Value| scalar(value).or_else(|| scalar(any(value, &["#text", "$text", "Value"])?));
     let system = at(value, &["Event", "System"]);
     let winlog = get(value, "winlog");
@@ -83,7 +87,8 @@ fn data_fields(data: &Value) -> BTreeMap<String, String> {
     if let Some(Value::Array(elements)) = get(data, "Data") {
         let named = elements.iter().filter_map(|element| {
             let name = any(element, &["@Name", "Name"]).or_else(|| at(element, &["#attributes", "Name"]))?;
-            let text = any(element, &["#text", "$text", "Value", "text"]).and_then(scalar).unwrap_or_default();
+            let text =
+                any(element, &["#text", "$text", "Value", "text"]).and_then(scalar).unwrap_or_default();
             Some((name.as_str()?.to_owned(), text))
         });
         return named.take(MAX_FIELDS).collect();
@@ -169,8 +174,11 @@ fn parse_xml(xml: &str) -> Result<Event, String> {
 
 fn read(event: &Event, envelope: &Envelope<'_>, host: &Place) -> Result<Vec<Activity>, String> {
     let id = event.id.ok_or("a Sysmon event without its id")?;
-    let place =
-        Place { node: event.computer.clone().or_else(|| host.node.clone()), instance: host.instance.clone(), ..host.clone() };
+    let place = Place {
+        node: event.computer.clone().or_else(|| host.node.clone()),
+        instance: host.instance.clone(),
+        ..host.clone()
+    };
     let address = |name: &str| event.get(name).and_then(|text| text.parse::<IpAddr>().ok());
     let image = || event.get("Image").map(str::to_owned);
     let action = match id {
@@ -188,14 +196,18 @@ fn read(event: &Event, envelope: &Envelope<'_>, host: &Place) -> Result<Vec<Acti
         }
         3 => Action::Connected(Connection {
             place: Place { address: address("SourceIp"), ..place },
-            destination: address("DestinationIp").ok_or("a Sysmon connection without DestinationIp")?.to_canonical(),
+            destination: address("DestinationIp")
+                .ok_or("a Sysmon connection without DestinationIp")?
+                .to_canonical(),
             port: event
                 .get("DestinationPort")
                 .and_then(|port| port.parse().ok())
                 .ok_or("a Sysmon connection without DestinationPort")?,
             protocol: event.get("Protocol").map(str::to_ascii_lowercase),
             process: image(),
-            domain: event.get("DestinationHostname").map(|name| name.trim_end_matches('.').to_ascii_lowercase()),
+            domain: event
+                .get("DestinationHostname")
+                .map(|name| name.trim_end_matches('.').to_ascii_lowercase()),
             rejected: false,
         }),
         22 => Action::NameResolved(Resolution {
@@ -253,7 +265,8 @@ mod tests {
     use crate::source::tests::surroundings;
 
     fn xml(id: u32, data: &[(&str, &str)]) -> String {
-        let data: String = data.iter().map(|(name, value)| format!("<Data Name=\"{name}\">{value}</Data>")).collect();
+        let data: String =
+            data.iter().map(|(name, value)| format!("<Data Name=\"{name}\">{value}</Data>")).collect();
         format!(
             "<Event><System><Provider Name=\"Linux-Sysmon\" Guid=\"{{ff}}\"/><EventID>{id}</EventID>\
              <TimeCreated SystemTime=\"2026-03-06T09:00:00.123456000Z\"/><EventRecordID>7</EventRecordID>\
@@ -279,8 +292,12 @@ mod tests {
         let from_xml = told(read_xml(xml_in(&text).unwrap(), &envelope, &Place::default()));
         let data = json!({"Image": "/usr/bin/sh", "CommandLine": "sh -c \"curl a && b\"",
             "ParentImage": "/usr/sbin/sshd", "User": "root"});
-        let listed: Vec<Value> = data.as_object().unwrap().iter()
-            .map(|(name, value)| json!({"@Name": name, "#text": value})).collect();
+        let listed: Vec<Value> = data
+            .as_object()
+            .unwrap()
+            .iter()
+            .map(|(name, value)| json!({"@Name": name, "#text": value}))
+            .collect();
         for value in [
             json!({"@timestamp": "2026-03-06T09:00:00Z", "winlog": {"provider_name": "Linux-Sysmon",
                 "event_id": 1, "computer_name": "web-1", "event_data": data}}),
@@ -302,11 +319,18 @@ mod tests {
         let around = surroundings();
         let envelope = Envelope::outermost(&around);
         let read = |text: &str| read_xml(text, &envelope, &Place::default());
-        let made = [("Image", r"C:\m.exe"), ("Initiated", "true"), ("Protocol", "tcp"),
-            ("DestinationIp", "203.0.113.12"), ("DestinationPort", "3333"), ("DestinationHostname", "-")];
+        let made = [
+            ("Image", r"C:\m.exe"),
+            ("Initiated", "true"),
+            ("Protocol", "tcp"),
+            ("DestinationIp", "203.0.113.12"),
+            ("DestinationPort", "3333"),
+            ("DestinationHostname", "-"),
+        ];
         let Action::Connected(connection) = told(read(&xml(3, &made))) else { panic!() };
         assert_eq!((connection.port, connection.domain), (3333, None));
-        let queried = [("QueryName", "Pool.Example.com"), ("QueryResults", "type: 5 a.example;::ffff:203.0.113.12;")];
+        let queried =
+            [("QueryName", "Pool.Example.com"), ("QueryResults", "type: 5 a.example;::ffff:203.0.113.12;")];
         let Action::NameResolved(resolution) = told(read(&xml(22, &queried))) else { panic!() };
         assert_eq!(resolution.name, "pool.example.com");
         assert_eq!(resolution.answers, ["203.0.113.12".parse::<IpAddr>().unwrap()]);

@@ -23,7 +23,9 @@ pub(super) fn is_event(value: &Value) -> bool {
 
 /// Whether a text that is no JSON was meant to be an event.
 pub(super) fn is_mentioned(text: &str) -> bool {
-    text.contains("\"process_exec\"") || text.contains("\"process_kprobe\"") || text.contains("\"process_connect\"")
+    text.contains("\"process_exec\"")
+        || text.contains("\"process_kprobe\"")
+        || text.contains("\"process_connect\"")
 }
 
 /// # Errors
@@ -58,9 +60,14 @@ fn exec(event: &Value, value: &Value, envelope: &Envelope<'_>, host: &Place) -> 
         place: place(process, value, host),
         binary,
         parent: get(event, "parent").and_then(|parent| filled(parent, "binary")),
-        user: at(process, &["user", "name"]).and_then(Value::as_str).map(str::to_owned).or_else(|| text(process, "uid")),
+        user: at(process, &["user", "name"])
+            .and_then(Value::as_str)
+            .map(str::to_owned)
+            .or_else(|| text(process, "uid")),
         environment: environment(process),
-        probe: at(process, &["pod", "container"]).and_then(|it| flag(it, "maybe_exec_probe")).unwrap_or(false),
+        probe: at(process, &["pod", "container"])
+            .and_then(|it| flag(it, "maybe_exec_probe"))
+            .unwrap_or(false),
         arguments,
     };
     let own = Own { id: Some(id), time, ..Own::default() };
@@ -80,7 +87,8 @@ fn connection(
         .and_then(|text| text.parse().ok())
         .ok_or("a connection without a destination address")?;
     let port = get(socket, port).and_then(count).and_then(|port| u16::try_from(port).ok());
-    let protocol = str(socket, "protocol").map(|name| name.trim_start_matches("IPPROTO_").to_ascii_lowercase());
+    let protocol =
+        str(socket, "protocol").map(|name| name.trim_start_matches("IPPROTO_").to_ascii_lowercase());
     let names = list_of(event, "destination_names");
     let target = format!("{destination} {}", port.unwrap_or_default());
     let connection = Connection {
@@ -89,7 +97,10 @@ fn connection(
         port: port.ok_or("a connection without a destination port")?,
         protocol: protocol.or_else(|| Some("tcp".to_owned())),
         process: filled(process, "binary"),
-        domain: names.first().and_then(|name| name.as_str()).map(|name| name.trim_end_matches('.').to_ascii_lowercase()),
+        domain: names
+            .first()
+            .and_then(|name| name.as_str())
+            .map(|name| name.trim_end_matches('.').to_ascii_lowercase()),
         rejected: false,
     };
     let own = Own {

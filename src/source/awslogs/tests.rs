@@ -28,7 +28,9 @@ fn read_all(value: &Value) -> Reading {
 }
 
 fn flow(port: u16) -> String {
-    format!("2 111122223333 eni-0a1 10.0.1.5 203.0.113.12 41000 {port} 6 20 4249 1772787600 1772787660 ACCEPT OK")
+    format!(
+        "2 111122223333 eni-0a1 10.0.1.5 203.0.113.12 41000 {port} 6 20 4249 1772787600 1772787660 ACCEPT OK"
+    )
 }
 
 #[test]
@@ -72,7 +74,12 @@ fn a_thousand_bad_lines_are_all_kept_in_few_bundles() {
     let kept: usize = reading
         .unreadable
         .iter()
-        .map(|bad| serde_json::from_str::<Value>(bad.raw.as_deref().unwrap()).unwrap()["logEvents"].as_array().unwrap().len())
+        .map(|bad| {
+            serde_json::from_str::<Value>(bad.raw.as_deref().unwrap()).unwrap()["logEvents"]
+                .as_array()
+                .unwrap()
+                .len()
+        })
         .sum();
     assert_eq!(kept, 1_000);
 }
@@ -111,6 +118,63 @@ fn the_control_planes_other_logs_are_none_of_our_business() {
     assert_eq!(read_all(&document).ignored, 1);
     document["logStream"] = json!("kube-apiserver-audit-1");
     assert_eq!(read_all(&document).unreadable.len(), 1);
+}
+
+/// What each sample tells, by kind.
+fn told(name: &str) -> Vec<&'static str> {
+    let reading = read_all(&crate::source::tests::sample(name));
+    assert_eq!(reading.unreadable, [], "{name}");
+    reading.activities.iter().map(|activity| activity.action.name()).collect()
+}
+
+#[test]
+fn every_log_tells_what_happened() {
+    let (process, connected, resolved) = ("ProcessStarted", "Connected", "NameResolved");
+    let (declared, started, pulled) = ("WorkloadDeclared", "ContainerStarted", "ImagePulled");
+    for (name, expected) in [
+        ("eks-audit", vec![declared, started, declared, declared]),
+        ("tetragon", vec![process, process, process, connected, connected]),
+        ("tetragon-fluent-bit", vec![process, process, connected]),
+        ("flow-log", vec![connected, connected]),
+        ("flow-log-custom", vec![connected]),
+        ("resolver-query-log", vec![resolved, resolved]),
+        ("auditd", vec![process, connected]),
+        ("sysmon", vec![process, connected, resolved, process]),
+        ("docker-events", vec![pulled, started, started, process, pulled, started]),
+    ] {
+        assert_eq!(told(name), expected, "{name}");
+    }
+}
+
+#[test]
+fn the_same_lines_tell_the_same_from_a_plain_file() {
+    for name in [
+        "eks-audit",
+        "tetragon",
+        "flow-log",
+        "flow-log-custom",
+        "resolver-query-log",
+        "auditd",
+        "sysmon",
+        "docker-events",
+    ] {
+        let batch = crate::source::tests::sample(name);
+        let lines: Vec<&str> = batch["logEvents"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|event| event["message"].as_str().unwrap())
+            .collect();
+        // Sysmon's and the engines' samples are of two kinds, which no file mixes.
+        let text = name != "sysmon" && name != "docker-events";
+        let lines: Vec<&str> = lines.into_iter().filter(|line| text || !line.starts_with('{')).collect();
+        let expected = read_all(&document(&lines.iter().map(|line| (*line).to_owned()).collect::<Vec<_>>()));
+        let file = crate::source::read_bytes(lines.join("\n").as_bytes(), &surroundings());
+        assert_eq!(file.unreadable, [], "{name}");
+        let actions =
+            |reading: &Reading| reading.activities.iter().map(|it| it.action.clone()).collect::<Vec<_>>();
+        assert_eq!(actions(&file), actions(&expected), "{name}");
+    }
 }
 
 // The shortcut against the whole: a batch read with it tells what the batch read without it tells.
@@ -241,7 +305,9 @@ fn repetitions_exits_and_reads_are_dropped_before_they_are_parsed() {
     };
     let exec = |exec: u8, time: &str| {
         let process = process("/bin/cat", "x", exec, time, "app", 1);
-        format!("{{\"process_exec\":{{\"process\":{process},\"parent\":{process}}},\"node_name\":\"n\",\"time\":\"{time}\"}}")
+        format!(
+            "{{\"process_exec\":{{\"process\":{process},\"parent\":{process}}},\"node_name\":\"n\",\"time\":\"{time}\"}}"
+        )
     };
     assert!(!drops(&exec(1, TIMES[0])));
     assert!(drops(&exec(2, TIMES[1])), "later");
@@ -249,7 +315,9 @@ fn repetitions_exits_and_reads_are_dropped_before_they_are_parsed() {
     assert!(drops(&exec(4, TIMES[0])), "later than the earlier");
     assert!(drops(&exec(5, TIMES[2]).replace("process_exec", "process_exit")));
     let audit = |verb: &str| {
-        format!("{{\"kind\":\"Event\",\"apiVersion\":\"audit.k8s.io/v1\",\"stage\":\"ResponseComplete\",\"verb\":\"{verb}\",\"objectRef\":{{}}}}")
+        format!(
+            "{{\"kind\":\"Event\",\"apiVersion\":\"audit.k8s.io/v1\",\"stage\":\"ResponseComplete\",\"verb\":\"{verb}\",\"objectRef\":{{}}}}"
+        )
     };
     assert!(drops(&audit("list")));
     assert!(!drops(&audit("create")));

@@ -39,7 +39,10 @@ fn images(activities: &[Activity]) -> Vec<String> {
 #[test]
 fn a_pod_is_told_with_who_asked_for_it() {
     let [activity] = read_with(|_| {}).try_into().unwrap();
-    assert_eq!((activity.id.as_str(), activity.principal()), ("a-1/ResponseComplete", "arn:aws:iam::111122223333:role/Dev"));
+    assert_eq!(
+        (activity.id.as_str(), activity.principal()),
+        ("a-1/ResponseComplete", "arn:aws:iam::111122223333:role/Dev")
+    );
     let Action::WorkloadDeclared(workload) = activity.action else { panic!() };
     assert_eq!((workload.cluster.as_deref(), workload.namespace.as_deref()), (Some("prod"), Some("shop")));
     let [container] = workload.containers.as_slice() else { panic!() };
@@ -51,7 +54,8 @@ fn a_pod_is_told_with_who_asked_for_it() {
 
 #[test]
 fn init_and_ephemeral_containers_and_templates_count_like_containers() {
-    let init = read_with(|event| event["requestObject"]["spec"]["initContainers"] = json!([{"image": "evil/init"}]));
+    let init =
+        read_with(|event| event["requestObject"]["spec"]["initContainers"] = json!([{"image": "evil/init"}]));
     assert_eq!(images(&init), ["evil/app:1", "evil/init"]);
     let debug = read_with(|event| {
         event["verb"] = json!("patch");
@@ -82,12 +86,21 @@ fn patches_are_told_in_every_form_and_only_if_they_name_an_image() {
         }))
     };
     let containers = "/spec/template/spec/containers";
-    assert_eq!(patch(json!([{"op": "replace", "path": format!("{containers}/0/image"), "value": "evil/a"}])), ["evil/a"]);
-    assert_eq!(patch(json!([{"op": "add", "path": format!("{containers}/-"), "value": {"image": "evil/b"}}])), ["evil/b"]);
+    assert_eq!(
+        patch(json!([{"op": "replace", "path": format!("{containers}/0/image"), "value": "evil/a"}])),
+        ["evil/a"]
+    );
+    assert_eq!(
+        patch(json!([{"op": "add", "path": format!("{containers}/-"), "value": {"image": "evil/b"}}])),
+        ["evil/b"]
+    );
     assert_eq!(patch(json!([{"op": "add", "path": containers, "value": [{"image": "evil/c"}]}])), ["evil/c"]);
     let spec = json!({"containers": [{"image": "evil/d"}]});
     assert_eq!(patch(json!([{"op": "replace", "path": "/spec/template/spec", "value": spec}])), ["evil/d"]);
-    assert_eq!(patch(json!([{"op": "replace", "path": "/spec/template", "value": {"spec": spec}}])), ["evil/d"]);
+    assert_eq!(
+        patch(json!([{"op": "replace", "path": "/spec/template", "value": {"spec": spec}}])),
+        ["evil/d"]
+    );
     let replaced = json!({"template": {"spec": spec}});
     assert_eq!(patch(json!([{"op": "replace", "path": "/spec", "value": replaced}])), ["evil/d"]);
     assert!(patch(json!({"spec": {"replicas": 3}})).is_empty());
@@ -101,8 +114,9 @@ fn a_command_run_inside_is_told_once_with_what_was_typed() {
             event["stage"] = json!(stage);
             event["verb"] = json!("get");
             event["objectRef"]["subresource"] = json!("exec");
-            event["requestURI"] =
-                json!("/api/v1/namespaces/shop/pods/batch/exec?command=sh&command=-c&command=echo%20hi%2Bx&container=m&stdin=true");
+            event["requestURI"] = json!(
+                "/api/v1/namespaces/shop/pods/batch/exec?command=sh&command=-c&command=echo%20hi%2Bx&container=m&stdin=true"
+            );
             event["responseStatus"]["code"] = json!(code);
         })
     };
@@ -141,7 +155,10 @@ fn reading_other_stages_and_other_resources_tell_nothing() {
         ("/stage", json!("RequestReceived")),
         ("/objectRef/resource", json!("secrets")),
     ] {
-        assert!(read_with(|event| *event.pointer_mut(place).unwrap() = other.clone()).is_empty(), "{place} {other}");
+        assert!(
+            read_with(|event| *event.pointer_mut(place).unwrap() = other.clone()).is_empty(),
+            "{place} {other}"
+        );
     }
 }
 
