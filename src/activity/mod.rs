@@ -12,7 +12,6 @@ pub use image::{
     Artifact, AzureImageKind, Derivation, DerivationKind, GuardRail, GuardRailChange, ImageRef, Instance,
     Launch, LaunchOutcome, Origin, Push, Scan, ScanFinding, ScanSource, ScanStatus, Share, TemplateRef,
 };
-pub use image_name::{DOCKER_HUB, ImageName};
 pub use instance::{ImageSearch, InstanceChange, TemplateChange, TemplateKind, UserDataChange};
 pub use runtime::{
     Connection, ContainerImage, DeclaredContainer, Place, Process, Pull, Reported, Resolution, Start,

@@ -144,6 +144,10 @@ pub fn origin(activity: &Activity) -> Option<String> {
 
 /// Why a reader should care: what the subject means to T1204.003.
 pub fn why(alert: &Alert) -> &'static str {
+    if alert.lead().is_some_and(|lead| lead.detection.id.starts_with("user-data-")) {
+        return "User data runs as root, at the first boot and before any agent. Whoever writes it owns the machine \
+                and its role's credentials, whatever image is under it.";
+    }
     match (&alert.subject, &alert.activity.action) {
         (
             Subject::MachineImage { .. },
