@@ -189,7 +189,8 @@ fn envelopes(payload: &Value) -> Vec<Value> {
 
 /// Whether the function makes nothing of an event.
 fn ignored(event: &Value) -> bool {
-    let around = Surroundings { account: None, region: None, received: chrono::Utc::now() };
+    let around =
+        Surroundings { account: None, region: None, received: chrono::Utc::now(), flow_log_format: None };
     let reading = source::read(event, &around);
     reading.activities.is_empty() && reading.unreadable.is_empty()
 }
