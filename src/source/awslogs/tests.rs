@@ -168,7 +168,10 @@ fn the_same_lines_tell_the_same_from_a_plain_file() {
         // Sysmon's and the engines' samples are of two kinds, which no file mixes.
         let text = name != "sysmon" && name != "docker-events";
         let lines: Vec<&str> = lines.into_iter().filter(|line| text || !line.starts_with('{')).collect();
-        let expected = read_all(&document(&lines.iter().map(|line| (*line).to_owned()).collect::<Vec<_>>()));
+        let lines_alone: Vec<String> = lines.iter().map(|line| (*line).to_owned()).collect();
+        let mut batch = document(&lines_alone);
+        batch["logGroup"] = json!("");
+        let expected = read_all(&batch);
         let file = crate::source::read_bytes(lines.join("\n").as_bytes(), &surroundings());
         assert_eq!(file.unreadable, [], "{name}");
         let actions =
