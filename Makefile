@@ -3,9 +3,8 @@
 STACK ?= imagewarden
 BIN := $(CURDIR)/.venv/bin
 PYTHON ?= python3
-# sam finds cargo-lambda on the PATH, and validates for some region without asking AWS.
+# sam finds cargo-lambda on the PATH.
 export PATH := $(BIN):$(PATH)
-export AWS_DEFAULT_REGION ?= us-east-1
 export SAM_CLI_TELEMETRY := 0
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
@@ -46,6 +45,8 @@ fmt: ## Format the code.
 	cargo fmt
 
 .PHONY: lint
+# sam wants a region to validate for, and asks nobody there.
+lint: export AWS_DEFAULT_REGION ?= us-east-1
 lint: setup ## Formatting, clippy, templates, licences: whatever does not run the code.
 	cargo fmt --check
 	cargo clippy --quiet --all-targets -- --deny warnings

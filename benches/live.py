@@ -9,7 +9,6 @@ import re
 import socket
 import ssl
 import subprocess
-import tempfile
 import threading
 import time
 from pathlib import Path
@@ -243,6 +242,7 @@ class Bench:
             if publishes:
                 self.handle()
                 figures["alert"] = (self.aws.published_at - began) / 1e6
+                figures["calls"] = ", ".join(self.aws.calls)
             status = Path(f"/proc/{pid}/status").read_text()
             figures["memory"] = int(re.search(r"VmHWM:\s+(\d+)", status)[1]) / 1024
             return figures

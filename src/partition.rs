@@ -73,6 +73,19 @@ impl Partition {
         format!("arn:{}:", self.name())
     }
 
+    /// The domain of the partition's service endpoints: `amazonaws.com`.
+    pub fn dns_suffix(self) -> &'static str {
+        match self {
+            Partition::Aws | Partition::GovCloud => "amazonaws.com",
+            Partition::China => "amazonaws.com.cn",
+            Partition::Iso => "c2s.ic.gov",
+            Partition::IsoB => "sc2s.sgov.gov",
+            Partition::IsoE => "cloud.adc-e.uk",
+            Partition::IsoF => "csp.hci.ic.gov",
+            Partition::EuSovereign => "amazonaws.eu",
+        }
+    }
+
     /// The console's domain. `None` for the isolated partitions, whose consoles have no public address.
     pub fn console_domain(self) -> Option<&'static str> {
         match self {

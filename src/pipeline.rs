@@ -50,6 +50,11 @@ impl<L: Lookup, S: Store, P: Publisher> Pipeline<'_, L, S, P> {
     /// event must come again.
     pub async fn process(&self, activity: Arc<Activity>) -> Result<Processed, DeliveryError> {
         let judgement = self.judge(activity).await?;
+        self.deliver(judgement).await
+    }
+
+    /// Delivers what is to be told of a judged activity.
+    pub async fn deliver(&self, judgement: Judgement) -> Result<Processed, DeliveryError> {
         let told = alert::alerts(&judgement, self.policy, self.policy_note);
         let alerts = match self.store {
             Some(store) => {
@@ -64,9 +69,15 @@ impl<L: Lookup, S: Store, P: Publisher> Pipeline<'_, L, S, P> {
             }
             None => {
                 let mut alerts = Vec::new();
+                let mut failure = None;
                 for alert in told.alerts {
-                    self.publisher.publish(&alert).await.map_err(DeliveryError::Publish)?;
-                    alerts.push((alert, Fate::Published));
+                    match self.publisher.publish(&alert).await {
+                        Ok(()) => alerts.push((alert, Fate::Published)),
+                        Err(error) => failure = Some(DeliveryError::Publish(error)),
+                    }
+                }
+                if let Some(failure) = failure {
+                    return Err(failure);
                 }
                 alerts
             }
@@ -77,7 +88,7 @@ impl<L: Lookup, S: Store, P: Publisher> Pipeline<'_, L, S, P> {
     /// Reads what is remembered, judges, and writes what the event adds. Somebody else wrote in
     /// between: reads and judges again, so that of two events that make a chain the later writer sees
     /// the other.
-    async fn judge(&self, activity: Arc<Activity>) -> Result<Judgement, StoreError> {
+    pub async fn judge(&self, activity: Arc<Activity>) -> Result<Judgement, StoreError> {
         let mut facts = Facts::default();
         let keys = trail::keys(&activity);
         let Some(store) = self.store.filter(|_| !keys.is_empty()) else {

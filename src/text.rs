@@ -54,10 +54,10 @@ fn is_invisible(c: char) -> bool {
 pub fn redact(text: &str) -> String {
     let mut out = Cow::Borrowed(text);
     for (hint, pattern, replacement) in PATTERNS.iter() {
-        if hint.is_empty() || hint.iter().any(|hint| contains_ignoring_case(&out, hint)) {
-            if let Cow::Owned(changed) = pattern.replace_all(&out, *replacement) {
-                out = Cow::Owned(changed);
-            }
+        if (hint.is_empty() || hint.iter().any(|hint| contains_ignoring_case(&out, hint)))
+            && let Cow::Owned(changed) = pattern.replace_all(&out, *replacement)
+        {
+            out = Cow::Owned(changed);
         }
     }
     out.into_owned()

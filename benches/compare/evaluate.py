@@ -3,12 +3,11 @@
     evaluate.py --rounds N      judge every sample N times; prints the processor time of it as JSON
     evaluate.py --verdicts      prints what matched and what could not be told, by sample, as JSON
 
-It takes what Imagewarden's own readers take for granted: well-formed events in today's spelling.
+What reads the events is reading.py.
 """
 
 import fnmatch
 import functools
-import gzip
 import json
 import re
 import sys
@@ -18,6 +17,7 @@ from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import yaml
+from reading import basic, enhanced, read
 
 ROOT = Path(__file__).resolve().parents[2]
 EVENTS = ROOT / "events"
@@ -25,9 +25,6 @@ LISTS = ROOT / "src/detection/data"
 DAYS = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
 CLASSES = {"CRITICAL": "critical", "HIGH": "high", "MEDIUM": "medium"}
 BY_ECR = {"pullthroughcache.ecr.amazonaws.com", "replication.ecr.amazonaws.com"}
-EC2_DERIVES = {"CopyImage", "CreateImage", "RegisterImage", "ImportImage"}
-IMAGE_ID = re.compile(r"ami-[0-9a-f]{8,17}")
-COSIGN_TAG = re.compile(r"sha256-[0-9a-f]{64}\.(sig|att|sbom)")
 
 like = functools.lru_cache(maxsize=None)(lambda pattern: re.compile(fnmatch.translate(pattern)).match)
 
@@ -75,11 +72,11 @@ class Facts:
         return layer.allowed if layer and layer.allowed else self.allowed
 
     def template(self, reference):
-        version = reference.get("version", "$Default")
+        version = reference["version"] or "$Default"
         of_template = [
             entry for entry in self.templates
-            if reference.get("launchTemplateId", entry["LaunchTemplateId"]) == entry["LaunchTemplateId"]
-            and reference.get("launchTemplateName", entry["LaunchTemplateName"]) == entry["LaunchTemplateName"]
+            if (reference["launchTemplateId"] or entry["LaunchTemplateId"]) == entry["LaunchTemplateId"]
+            and (reference["launchTemplateName"] or entry["LaunchTemplateName"]) == entry["LaunchTemplateName"]
         ]
         if version == "$Latest":
             return max(of_template, key=lambda entry: entry["VersionNumber"], default=None)
@@ -96,234 +93,6 @@ def accounts(name):
 FACTS = Facts(EVENTS / "facts")
 POLICY = yaml.safe_load((ROOT / "policy.yaml").read_text())
 AMAZON, VENDORS = accounts("aws-owners.txt"), accounts("vendors.txt")
-
-
-# ---- Sources -------------------------------------------------------------------------------------------
-
-
-def items(value):
-    if isinstance(value, dict):
-        value = value.get("items", value.get("item", [value] if value else []))
-        return value if isinstance(value, list) else [value]
-    return value or []
-
-
-def envelopes(payload):
-    """(envelope, detail) of every event in a payload, however wrapped."""
-    if isinstance(payload, list):
-        for element in payload:
-            yield from envelopes(element)
-    elif "requestPayload" in payload:
-        yield from envelopes(payload["requestPayload"])
-    elif "Records" in payload:
-        yield from envelopes(payload["Records"])
-    elif "body" in payload:
-        yield from envelopes(json.loads(payload["body"]))
-    elif "Sns" in payload:
-        yield from envelopes(payload["Sns"])
-    elif "Message" in payload:
-        yield from envelopes(json.loads(payload["Message"]))
-    elif "detail-type" in payload:
-        yield payload, payload["detail"]
-    elif "eventName" in payload:
-        yield {"detail-type": "AWS API Call via CloudTrail"}, payload
-
-
-def principal(identity):
-    issuer = identity.get("sessionContext", {}).get("sessionIssuer", {})
-    return issuer.get("arn") or identity.get("arn") or identity.get("invokedBy") or "unknown"
-
-
-def activities(payload):
-    for envelope, detail in envelopes(payload):
-        kind = envelope["detail-type"]
-        common = {"account": envelope.get("account"), "region": envelope.get("region"), "time": envelope.get("time")}
-        if kind == "AWS API Call via CloudTrail":
-            yield from calls(detail, common)
-        elif kind in ("ECR Image Scan", "Inspector2 Scan"):
-            name = detail.get("repository-name")
-            if name:
-                counts = detail.get("finding-severity-counts")
-                yield common | {
-                    "kind": "scan", "failed": "FAIL" in detail["scan-status"] or counts is None,
-                    "repository": name.rsplit(":repository/", 1)[-1], "digest": detail.get("image-digest", ""),
-                    "tags": detail.get("image-tags", []), "findings": [], "read_by": None,
-                    "counts": {severity: n for severity, n in (counts or {}).items() if severity != "TOTAL"},
-                }
-        elif kind == "Inspector2 Finding":
-            for resource in detail["resources"]:
-                if resource["type"] == "AWS_ECR_CONTAINER_IMAGE":
-                    image = resource["details"]["awsEcrContainerImage"]
-                    yield common | {
-                        "kind": "scan", "failed": detail["status"] in ("CLOSED", "SUPPRESSED"),
-                        "repository": image["repositoryName"], "digest": image["imageHash"],
-                        "tags": image.get("imageTags", []), "findings": [enhanced(detail)], "read_by": None,
-                        "counts": {detail["severity"]: 1},
-                    }
-        elif kind == "ECR Scan Resource Change":
-            rules = [(entry["scan-frequency"], [entry["repository-name"]]) for entry in detail["repositories"]]
-            yield common | {"kind": "rail", "setting": "registry-scanning", "value": (detail["scan-type"], rules),
-                            "target": envelope["account"], "principal": None, "error": None}
-
-
-def calls(record, common):
-    identity = record.get("userIdentity") or {}
-    error = record.get("errorCode")
-    request = record.get("requestParameters") or {}
-    response = record.get("responseElements") or {}
-    if "omitted" in response:
-        response = {}
-    name = record["eventName"]
-    request = request.get(f"{name}Request", request)
-    response = response.get(f"{name}Response", response)
-    common = {
-        "account": record.get("recipientAccountId") or common["account"],
-        "region": record.get("awsRegion") or common["region"],
-        "time": record.get("eventTime") or common["time"],
-        "principal": principal(identity), "identity": identity, "call": name,
-        "error": re.sub(r"^(Client|Server)\.", "", error) if error else None,
-    }
-    if name == "RunInstances":
-        yield from launches(common, request, response, record.get("errorMessage"))
-    elif name in EC2_DERIVES and not error:
-        yield common | {"kind": "derive", "image": response.get("imageId"), "origins": origins(name, request, common)}
-    elif name == "PutImage":
-        yield push(common, request, response, record["eventSource"])
-    elif name == "DescribeImageScanFindings" and not error:
-        results = response.get("imageScanFindings")
-        found = list(map(basic, (results or {}).get("findings", [])))
-        found += map(enhanced, (results or {}).get("enhancedFindings", []))
-        yield common | {
-            "kind": "scan", "failed": results is None, "repository": request["repositoryName"],
-            "digest": (response.get("imageId") or request["imageId"]).get("imageDigest", ""), "tags": [],
-            "counts": (results or {}).get("findingSeverityCounts", {}), "findings": found,
-            "read_by": common["principal"],
-        }
-    else:
-        yield from rails(common, name, request, response)
-
-
-def launches(common, request, response, message):
-    dry = request.get("dryRun") or (common["error"] or "").startswith("DryRun")
-    specification = request.get("launchTemplate") or {}
-    common = common | {
-        "kind": "launch", "outcome": "dry-run" if dry else common["error"] or "succeeded", "message": message,
-        "template": specification, "token": request.get("clientToken"), "type": request.get("instanceType"),
-    }
-    started = {}
-    if common["outcome"] == "succeeded":
-        for instance in items(response.get("instancesSet")):
-            started.setdefault(instance.get("imageId"), []).append(instance)
-    if started:
-        for image, instances in started.items():
-            yield common | {
-                "image": image, "instances": [instance["instanceId"] for instance in instances],
-                "count": len(instances), "subnet": instances[0].get("subnetId"),
-                "tags": {tag["key"]: tag["value"] for one in instances for tag in items(one.get("tagSet"))},
-            }
-        return
-    asked = {}
-    for item in items(request.get("instancesSet")) or [{}]:
-        image = item.get("imageId")
-        asked[image] = asked.get(image, 0) + int(item.get("maxCount") or 1)
-    tags = {}
-    for specification in items(request.get("tagSpecificationSet")):
-        tags |= {tag["key"]: tag["value"] for tag in specification["tags"]}
-    for image, count in asked.items():
-        yield common | {"image": image, "instances": [], "count": count, "tags": tags,
-                        "subnet": request.get("subnetId")}
-
-
-def origins(name, request, common):
-    if name == "CopyImage":
-        return [("image", request["sourceImageId"], request.get("sourceRegion", common["region"]))]
-    if name == "CreateImage":
-        return [("instance", request["instanceId"], common["region"])]
-    if name == "ImportImage":
-        return [("disk", str(disk), common["region"])
-                for disk in items(request.get("diskContainerSet") or request.get("DiskContainer"))]
-    devices = items(request.get("blockDeviceMapping"))
-    return [("snapshot", device["ebs"]["snapshotId"], common["region"]) for device in devices
-            if "snapshotId" in device.get("ebs", {})]
-
-
-def push(common, request, response, source):
-    image = response.get("image") or {}
-    text = request.get("imageManifest") or image.get("imageManifest")
-    tag = request.get("imageTag") or image.get("imageId", {}).get("imageTag")
-    if text:
-        artifact = of_manifest(json.loads(text))
-    else:
-        artifact = "signature" if tag and COSIGN_TAG.fullmatch(tag) else "image"
-    return common | {
-        "kind": "push", "repository": request.get("repositoryName", ""), "tag": tag, "artifact": artifact,
-        "digest": image.get("imageId", {}).get("imageDigest") or request.get("imageDigest"),
-        "public": source.startswith("ecr-public"),
-    }
-
-
-def of_manifest(manifest):
-    if "manifests" in manifest:
-        return "image"
-    layers = manifest.get("layers") or []
-    kinds = [layer.get("mediaType", "").lower() for layer in layers]
-    config = manifest.get("config", {}).get("mediaType", "")
-    is_image = not config or "oci.image.config" in config or "docker.container.image" in config
-    if any("image.rootfs" in kind or "oci.image.layer" in kind for kind in kinds):
-        return "image"
-    words = ("simplesigning", "sigstore.bundle", "notary.signature", "in-toto", "dsse", "spdx", "cyclonedx")
-    small = sum(layer.get("size", 0) for layer in layers) <= 16 << 20
-    if kinds and small and all(any(word in kind for word in words) for kind in kinds):
-        return "signature"
-    return "image" if is_image else "other"
-
-
-def rails(common, name, request, response):
-    if name == "DisableAllowedImagesSettings":
-        setting, value, target = "allowed-images", "disabled", common["account"]
-    elif name == "EnableAllowedImagesSettings":
-        setting, value, target = "allowed-images", first(request, "AllowedImagesSettingsState"), common["account"]
-    elif name == "ReplaceImageCriteriaInAllowedImagesSettings":
-        criteria = items(request.get("ImageCriterion") or request.get("imageCriterionSet"))
-        names = [str(one.get("content", one) if isinstance(one, dict) else one)
-                 for criterion in criteria for one in items(criterion.get("ImageProvider", []))]
-        setting, value, target = "criteria", (len(criteria), names), common["account"]
-    elif name == "PutImageScanningConfiguration":
-        value = request["imageScanningConfiguration"].get("scanOnPush")
-        setting, target = "scan-on-push", request["repositoryName"]
-    elif name == "PutRegistryScanningConfiguration":
-        rules = [(rule["scanFrequency"], [filter["filter"] for filter in rule["repositoryFilters"]])
-                 for rule in request.get("rules") or []]
-        setting, value, target = "registry-scanning", (request.get("scanType"), rules), common["account"]
-    elif name == "PutImageTagMutability":
-        setting, value, target = "tag-mutability", request["imageTagMutability"], request["repositoryName"]
-    else:
-        return
-    yield common | {"kind": "rail", "setting": setting, "value": value, "target": target}
-
-
-def first(value, key):
-    """The first value under a key at any depth, whatever its case."""
-    for name, inner in value.items():
-        if name.lower() == key.lower():
-            return inner
-        if isinstance(inner, dict) and (found := first(inner, key)):
-            return found
-    return None
-
-
-def basic(finding):
-    attributes = {entry["key"]: entry["value"] for entry in finding.get("attributes", [])}
-    return {"name": finding["name"], "severity": finding["severity"], "package": attributes.get("package_name"),
-            "fixed": None, "exploit": None, "status": None}
-
-
-def enhanced(finding):
-    details = finding.get("packageVulnerabilityDetails", {})
-    package = (details.get("vulnerablePackages") or [{}])[0]
-    return {"name": details.get("vulnerabilityId") or finding.get("title"), "severity": finding["severity"],
-            "package": package.get("name"), "fixed": package.get("fixedInVersion"),
-            "exploit": finding.get("exploitAvailable") == "YES", "status": finding.get("status")}
 
 
 # ---- Owners and approval -------------------------------------------------------------------------------
@@ -373,7 +142,7 @@ def approval(activity, fact):
     images = POLICY["images"]
     if fact["ImageId"] in images["approved"]["ids"]:
         return True, "its id is listed in the policy"
-    now = when(activity["time"])
+    now = activity["time"]
     why = approved_by(activity, fact)
     if not why and images["allowed_images_setting"] == "use" and fact["OwnerId"] != activity["account"]:
         setting = FACTS.allowed_in(activity["region"])
@@ -406,15 +175,15 @@ def admits(criterion, fact, now):
 
 
 def image_of(activity):
-    image, instances = activity["image"], activity["instances"]
-    if image and not IMAGE_ID.fullmatch(image):
-        image = None
+    kind, name = activity["image"]
+    image = name if kind == "id" else None
+    instances = [instance["id"] for instance in activity["instances"]]
     if not image and not instances:
         started = FACTS.launched.get(activity["token"]) if activity["outcome"] == "succeeded" else None
         if started:
             image, instances = started[0]["ImageId"], [one["InstanceId"] for one in started]
-        elif activity["template"] and not activity["image"]:
-            version = FACTS.template(activity["template"])
+        elif kind == "template":
+            version = FACTS.template(name)
             image = version and version["LaunchTemplateData"].get("ImageId")
     if image in FACTS.images:
         return FACTS.images[image], False
@@ -428,7 +197,8 @@ def outside_scope(activity):
     scope = POLICY["images"]["scope"]
     if not scope["tags"] and not scope["subnets"]:
         return False
-    tagged = any(like(rule["value"])(activity["tags"].get(rule["key"], "")) for rule in scope["tags"])
+    tags = dict(activity["tags"])
+    tagged = any(like(rule["value"])(tags.get(rule["key"], "")) for rule in scope["tags"])
     return not tagged and activity["subnet"] not in scope["subnets"] and bool(activity["instances"])
 
 
@@ -450,10 +220,10 @@ def found(activity, summary, evidence, severity=None):
 def evidence_of(activity, fact):
     fact = fact or {}
     return {
-        "image": fact.get("ImageId", activity["image"]), "image_name": fact.get("Name"),
+        "image": fact.get("ImageId", activity["image"][1]), "image_name": fact.get("Name"),
         "image_owner": fact.get("OwnerId"), "owner_alias": fact.get("ImageOwnerAlias"), "public": fact.get("Public"),
         "created": fact.get("CreationDate"), "deprecated": fact.get("DeprecationTime"),
-        "instances": activity["instances"][:20] or None, "instance_count": activity["count"],
+        "instances": [instance["id"] for instance in activity["instances"][:20]] or None, "instance_count": activity["count"],
         "instance_type": activity["type"], "subnet": activity["subnet"],
     }
 
@@ -484,9 +254,9 @@ def laundered(activity):
     elif activity["kind"] == "derive":
         if not activity["origins"]:
             raise Unknown("the event does not name what the image was made from")
-        foreign, seen = None, {"image": activity["image"], "made_by": activity["call"]}
-        for kind, name, region in activity["origins"]:
-            foreign = foreign or origin(activity, kind, name, region)
+        foreign, seen = None, {"image": activity["image"], "made_by": activity["operation"]}
+        for kind, name, *region in activity["origins"]:
+            foreign = foreign or origin(activity, kind, name, region[0] if region else activity["region"])
     else:
         return "not applicable", "neither a launch nor a new image"
     if not foreign:
@@ -587,8 +357,8 @@ def pushed(activity):
         return f"nothing was pushed: {activity['error']}"
     if activity["artifact"] != "image":
         return f"{activity['artifact']}: nothing runs from it"
-    identity = activity["identity"]
-    if identity.get("invokedBy") in BY_ECR or ":role/aws-service-role/" in activity["principal"]:
+    actor = activity["actor"] or {}
+    if actor.get("invoked_by") in BY_ECR or actor.get("kind") in ("awsservice", "servicelinkedrole"):
         return "ECR stored it itself"
     return None
 
@@ -603,7 +373,7 @@ def outside_hours(activity):
     else:
         return "not applicable", "no schedule is about this repository and principal"
     zone = schedule.get("zone")
-    local = when(activity["time"]).astimezone(ZoneInfo(zone) if zone else timezone.utc)
+    local = activity["time"].astimezone(ZoneInfo(zone) if zone else timezone.utc)
     start, end = (int(part[:2]) * 60 + int(part[3:]) for part in schedule["hours"].split("-"))
     minute = local.hour * 60 + local.minute
 
@@ -707,7 +477,7 @@ DETECTIONS = {
 
 def evaluate(payload):
     verdicts = []
-    for activity in activities(payload):
+    for activity in read(payload):
         for name, judge in DETECTIONS.items():
             try:
                 verdicts.append((name, *judge(activity)))
@@ -717,10 +487,11 @@ def evaluate(payload):
 
 
 def samples():
-    for path in sorted(EVENTS.iterdir()):
-        if path.suffix in (".json", ".gz"):
-            data = path.read_bytes()
-            yield path.name, json.loads(gzip.decompress(data) if path.suffix == ".gz" else data)
+    """The events as the function gets them: those in EventBridge's envelope."""
+    for path in sorted(EVENTS.glob("*.json")):
+        payload = json.loads(path.read_text())
+        if "detail-type" in payload:
+            yield path.name, payload
 
 
 def main(arguments):

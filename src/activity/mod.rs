@@ -3,13 +3,14 @@
 
 mod actor;
 mod image;
+mod image_name;
 mod instance;
 mod runtime;
 
 pub use actor::{Actor, ActorKind};
 pub use image::{
-    Artifact, Derivation, DerivationKind, GuardRail, GuardRailChange, ImageRef, Instance, Launch,
-    LaunchOutcome, Origin, Push, Scan, ScanFinding, ScanSource, ScanStatus, Share, TemplateRef,
+    Artifact, AzureImageKind, Derivation, DerivationKind, GuardRail, GuardRailChange, ImageRef, Instance,
+    Launch, LaunchOutcome, Origin, Push, Scan, ScanFinding, ScanSource, ScanStatus, Share, TemplateRef,
 };
 pub use instance::{ImageSearch, InstanceChange, TemplateChange, TemplateKind, UserDataChange};
 pub use runtime::{
@@ -113,6 +114,19 @@ pub enum Action {
 }
 
 impl Action {
+    /// Where it ran, for what runs: pulls, containers, processes, connections, names, verdicts.
+    pub fn place(&self) -> Option<&Place> {
+        match self {
+            Action::ImagePulled(pull) => Some(&pull.place),
+            Action::ContainerStarted(start) => Some(&start.place),
+            Action::ProcessStarted(process) => Some(&process.place),
+            Action::Connected(connection) => Some(&connection.place),
+            Action::NameResolved(resolution) => Some(&resolution.place),
+            Action::VerdictReported(reported) => Some(&reported.place),
+            _ => None,
+        }
+    }
+
     /// The action's name as people read it: `ImageLaunched`.
     pub fn name(&self) -> &'static str {
         match self {

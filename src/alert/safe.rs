@@ -83,6 +83,9 @@ const POLICY_KEYS: &[&str] = &[
 const ERROR_FAMILIES: &[&str] =
     &["Client", "InvalidAMIID", "InvalidInstanceID", "InvalidSnapshot", "InvalidLaunchTemplateId", "Server"];
 
+/// Instance sizes without a number before them.
+const INSTANCE_SIZES: &[&str] = &["large", "medium", "metal", "micro", "nano", "small", "xlarge"];
+
 /// Endings of file names that are no top-level domains.
 const FILE_ENDINGS: &[&str] = &[
     "cfg", "conf", "csv", "dll", "exe", "gz", "html", "ini", "jar", "js", "json", "jsonl", "log", "rpm",
@@ -146,7 +149,8 @@ fn is_host(word: &str, before: char, after: char) -> bool {
     }
     let domain =
         last.starts_with("xn--") || (last.chars().count() > 1 && last.chars().all(char::is_alphabetic));
-    let address = before == '@' && after != '/';
+    // Either half of an e-mail address.
+    let address = (before == '@' && after != '/') || after == '@';
     // A service's name in the path of a role; a bucket's address starts with s3.
     let service = (after != '/' || before == '/' && !name.starts_with("s3"))
         && ["amazonaws.com", "amazonaws.com.cn"].iter().any(|suffix| {
@@ -156,10 +160,12 @@ fn is_host(word: &str, before: char, after: char) -> bool {
         });
     let file = FILE_ENDINGS.contains(&last) && after != '/';
     let key = POLICY_KEYS.contains(&name);
+    // `g5.xlarge`, `t3.micro`: no top-level domain is called so.
+    let size = INSTANCE_SIZES.contains(&last) && !labels.contains('.');
     let error = ERROR_FAMILIES.contains(&labels)
         && last.chars().any(char::is_lowercase)
         && last.chars().filter(|c| c.is_uppercase()).count() > 1;
-    domain && !address && !service && !file && !key && !error
+    domain && !address && !service && !file && !key && !size && !error
 }
 
 /// Text already told by [`told`], for chat: Slack's control characters as entities, mentions broken, and nothing left that Slack or

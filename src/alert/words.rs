@@ -3,8 +3,8 @@
 
 use super::{Alert, deeds};
 use crate::activity::{
-    Action, Activity, Actor, ActorKind, Artifact, Derivation, DerivationKind, GuardRail, GuardRailChange,
-    Launch, LaunchOutcome, Origin, Push, Scan, ScanStatus, Share,
+    Action, Activity, Actor, ActorKind, Artifact, Cloud, Derivation, DerivationKind, GuardRail,
+    GuardRailChange, Launch, LaunchOutcome, Origin, Push, Scan, ScanStatus, Share,
 };
 use crate::detection::Subject;
 
@@ -32,6 +32,9 @@ pub fn about(subject: &Subject) -> String {
         Subject::Push { repository, .. } => repository.clone(),
         Subject::Scan { repository, digest } => format!("{repository} {}", short(digest)),
         Subject::GuardRail { setting, target } => format!("{setting} of {target}"),
+        Subject::ContainerImage { repository } => repository.clone(),
+        Subject::Runtime { place } => place.clone(),
+        Subject::Template { template } => template.clone(),
         Subject::Blind { code, .. } => code.clone(),
     }
 }
@@ -111,7 +114,12 @@ fn kind(kind: ActorKind) -> &'static str {
 /// Account and region.
 pub fn place(activity: &Activity) -> String {
     let named = |name: &str| if name.is_empty() { "not named".to_owned() } else { name.to_owned() };
-    format!("account {}, region {}", named(&activity.account), named(&activity.region))
+    let account = match activity.cloud {
+        Cloud::Aws => "account",
+        Cloud::Azure => "Azure subscription",
+        Cloud::Gcp => "Google Cloud project",
+    };
+    format!("{account} {}, region {}", named(&activity.account), named(&activity.region))
 }
 
 /// Event time with the day of the week, since hours and weekends are judged.
@@ -136,6 +144,10 @@ pub fn origin(activity: &Activity) -> Option<String> {
 
 /// Why a reader should care: what the subject means to T1204.003.
 pub fn why(alert: &Alert) -> &'static str {
+    if alert.lead().is_some_and(|lead| lead.detection.id.starts_with("user-data-")) {
+        return "User data runs as root, at the first boot and before any agent. Whoever writes it owns the machine \
+                and its role's credentials, whatever image is under it.";
+    }
     match (&alert.subject, &alert.activity.action) {
         (
             Subject::MachineImage { .. },
@@ -163,6 +175,18 @@ pub fn why(alert: &Alert) -> &'static str {
         (Subject::GuardRail { .. }, _) => {
             "This setting keeps bad images out or makes them visible. Lowering it is a step that comes \
              before using one, and what happens after it may go unseen."
+        }
+        (Subject::ContainerImage { .. }, _) => {
+            "Whoever made the image decides what runs in every container started from it, beside your data and \
+             with the permissions of its task or service account."
+        }
+        (Subject::Runtime { .. }, _) => {
+            "What ran here is what a malicious image is for: mining, a back door, a search for credentials. It \
+             runs now, so look at it before the image."
+        }
+        (Subject::Template { .. }, _) => {
+            "Everything launched from it from now on runs this as root, at its first boot, and Auto Scaling \
+             launches without anybody looking."
         }
         (Subject::Blind { .. }, _) => {
             "Silence from a check that cannot see would look like all is well. Until this is mended, \

@@ -26,6 +26,13 @@ pub struct Options {
     fail_on: Option<Severity>,
 }
 
+impl Options {
+    /// As `check PATH...` alone would have them.
+    pub fn text(paths: Vec<PathBuf>, judging: Judging) -> Self {
+        Self { paths, judging, format: Format::Text, fail_on: None }
+    }
+}
+
 pub async fn run(options: Options) -> miette::Result<Outcome> {
     let judged = judging::judge(&options.paths, &options.judging).await?;
     let alerts: Vec<&Alert> = judged.alerts().collect();
@@ -43,12 +50,7 @@ pub async fn run(options: Options) -> miette::Result<Outcome> {
     Ok(judged.outcome)
 }
 
-pub fn write_alert(
-    out: &mut output::Stdout,
-    alert: &Alert,
-    format: Format,
-    first: bool,
-) -> std::io::Result<()> {
+fn write_alert(out: &mut output::Stdout, alert: &Alert, format: Format, first: bool) -> std::io::Result<()> {
     match format {
         Format::Json => writeln!(out, "{}", alert::ocsf::finding(alert)),
         Format::Chat => writeln!(out, "{}", alert::chat::notification(alert)),

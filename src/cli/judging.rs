@@ -43,8 +43,11 @@ pub struct Judged {
 /// Reads and judges every input; what could not be read is told on standard error.
 pub async fn judge(paths: &[PathBuf], options: &Judging) -> miette::Result<Judged> {
     let policy = policy(options.policy.as_deref())?;
-    for warning in policy.warnings(chrono::Utc::now().date_naive()) {
-        eprintln!("warning: policy: {warning}");
+    for expired in policy.expired(chrono::Utc::now().date_naive()) {
+        let (detection, until) = (&expired.detection, expired.until);
+        eprintln!(
+            "warning: policy: the suppression of {detection} ran out on {until} and keeps nothing quiet"
+        );
     }
     let inputs = inputs::read(paths, options.facts.as_deref(), options.account.as_deref())?;
     let mut judged = Judged {
@@ -139,9 +142,8 @@ fn count(input: &Input, judged: &mut Judged) {
 
 #[cfg(feature = "aws")]
 async fn live(options: &Judging) -> miette::Result<impl Lookup> {
-    imagewarden::lookup::aws::Live::new(options.account.as_deref())
-        .await
-        .map_err(|error| miette!("cannot ask AWS: {error}"))
+    let live = imagewarden::lookup::aws::Live::new(options.account.as_deref()).await;
+    live.map_err(|error| miette!("cannot ask AWS: {error}"))
 }
 
 #[cfg(not(feature = "aws"))]

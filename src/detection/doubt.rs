@@ -17,7 +17,7 @@ fn cause(reason: &str) -> &'static str {
         "throttled"
     } else if has(&["out of time", "timed out", "timeout", "deadline"]) {
         "timed-out"
-    } else if has(&["no file", "not recorded", "no facts", "recorded"]) {
+    } else if has(&["no file", "no recorded", "not recorded"]) {
         "not-recorded"
     } else {
         "failed"
@@ -35,7 +35,7 @@ mod tests {
         assert_eq!(code("UnauthorizedOperation: not authorized to perform"), "image-lookup-denied");
         assert_eq!(code("throttled past retries"), "image-lookup-throttled");
         assert_eq!(code("out of time"), "image-lookup-timed-out");
-        assert_eq!(code("no file with `Images` among the facts"), "image-lookup-not-recorded");
+        assert_eq!(code("no recorded facts of kind Images"), "image-lookup-not-recorded");
         assert_eq!(code("the connection was reset"), "image-lookup-failed");
     }
 }

@@ -85,7 +85,10 @@ fn allowed_images(state: &str) -> Change {
 fn criteria_replaced(policy: &Policy, place: Place<'_>, providers: &[String], criteria: usize) -> Change {
     let seen = evidence([("providers", json!(providers)), ("criteria", json!(criteria))]);
     if criteria == 0 {
-        return Change::Lowered { what: "The criteria of Allowed AMIs were emptied".to_owned(), seen };
+        return Change::Lowered {
+            what: "The criteria of Allowed AMIs were emptied: the event shows none".to_owned(),
+            seen,
+        };
     }
     if providers.is_empty() {
         let what = "The criteria of Allowed AMIs were replaced by some that name no provider: any account's images can fit";

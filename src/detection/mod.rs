@@ -3,7 +3,13 @@
 //!
 //! Adding one is one file in this folder, one line in [`REGISTRY`], and one page in `docs/`.
 
+mod blocked_destination;
 mod catalog;
+mod commands;
+mod container_image_lookalike;
+mod container_image_mutable_tag;
+mod container_image_not_approved;
+mod credential_in_command;
 mod doubt;
 mod ecr_push_outside_hours;
 mod ecr_push_unknown_user;
@@ -11,19 +17,31 @@ mod ecr_scan_critical;
 mod ecr_scan_high;
 mod ecr_scan_low;
 mod ecr_scan_medium;
+mod ecs_mass_mining;
 mod guard_rail_lowered;
+mod guardduty_malicious_image;
 mod launch;
 mod launch_attempt_denied;
 mod machine_image_laundered;
 mod machine_image_not_approved;
+mod miner_process;
+mod mining_pool_connection;
+mod mining_pool_dns;
+mod network;
+mod offensive_tool;
 mod origin;
 mod owners;
 mod push;
+mod reference;
+mod registry;
+mod runtime;
 mod scan;
 mod shape;
 mod steps;
 #[cfg(test)]
 mod testing;
+mod user_data_changed;
+mod user_data_suspicious;
 
 use serde_json::{Map, Value};
 
@@ -35,13 +53,26 @@ use crate::severity::Severity;
 
 /// Every detection, in the order a reader would want them; ties in severity go by this order.
 pub static REGISTRY: &[&Detection] = &[
+    &guardduty_malicious_image::DETECTION,
+    &miner_process::DETECTION,
     &machine_image_not_approved::DETECTION,
     &machine_image_laundered::DETECTION,
+    &user_data_suspicious::DETECTION,
+    &ecs_mass_mining::DETECTION,
+    &mining_pool_connection::DETECTION,
+    &mining_pool_dns::DETECTION,
+    &credential_in_command::DETECTION,
+    &offensive_tool::DETECTION,
+    &container_image_lookalike::DETECTION,
     &guard_rail_lowered::DETECTION,
     &ecr_scan_critical::DETECTION,
+    &user_data_changed::DETECTION,
     &ecr_push_outside_hours::DETECTION,
     &ecr_push_unknown_user::DETECTION,
     &ecr_scan_high::DETECTION,
+    &blocked_destination::DETECTION,
+    &container_image_not_approved::DETECTION,
+    &container_image_mutable_tag::DETECTION,
     &launch_attempt_denied::DETECTION,
     &ecr_scan_medium::DETECTION,
     &ecr_scan_low::DETECTION,
@@ -172,20 +203,35 @@ pub enum Subject {
     Scan { repository: String, digest: String },
     /// A protecting setting and what it protects.
     GuardRail { setting: String, target: String },
+    /// A container image, by its repository with its registry: `docker.io/library/nginx`.
+    ContainerImage { repository: String },
+    /// What runs: the container, pod, task or instance as [`crate::activity::Place::label`] names it.
+    Runtime { place: String },
+    /// A launch template, a launch configuration or a spot request.
+    Template { template: String },
     /// An approval check that cannot tell: one thread a day for each account and reason.
     Blind { detection: String, code: String },
 }
 
 impl Subject {
-    /// A stable text of it, for hashing and for people's eyes in `explain`.
-    pub fn key(&self) -> String {
+    /// Its kind and what names it. Two subjects are the same when these are.
+    pub fn parts(&self) -> [&str; 3] {
         match self {
-            Subject::MachineImage { image, principal } => format!("machine-image|{image}|{principal}"),
-            Subject::Push { repository, principal } => format!("push|{repository}|{principal}"),
-            Subject::Scan { repository, digest } => format!("scan|{repository}|{digest}"),
-            Subject::GuardRail { setting, target } => format!("guard-rail|{setting}|{target}"),
-            Subject::Blind { detection, code } => format!("blind|{detection}|{code}"),
+            Subject::MachineImage { image, principal } => ["machine-image", image, principal],
+            Subject::Push { repository, principal } => ["push", repository, principal],
+            Subject::Scan { repository, digest } => ["scan", repository, digest],
+            Subject::GuardRail { setting, target } => ["guard-rail", setting, target],
+            Subject::ContainerImage { repository } => ["container-image", repository, ""],
+            Subject::Runtime { place } => ["runtime", place, ""],
+            Subject::Template { template } => ["template", template, ""],
+            Subject::Blind { detection, code } => ["blind", detection, code],
         }
+    }
+
+    /// A text of it for people.
+    pub fn key(&self) -> String {
+        let [kind, name, rest] = self.parts();
+        if rest.is_empty() { format!("{kind}|{name}") } else { format!("{kind}|{name}|{rest}") }
     }
 }
 

@@ -68,7 +68,7 @@ impl Place<'_> {
 
 /// Reads a list: account, partition, who. A line that is none of that is passed over, and a test says
 /// so.
-fn read(text: &'static str) -> Vec<Owner> {
+pub fn read(text: &'static str) -> Vec<Owner> {
     text.lines().filter_map(owner).collect()
 }
 

@@ -69,6 +69,29 @@ pub fn tag(text: &str) -> Option<&str> {
     fits.then_some(text)
 }
 
+/// A Kubernetes namespace or pod.
+pub fn kubernetes(text: &str) -> Option<&str> {
+    let ends = |byte: Option<u8>| byte.is_some_and(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit());
+    let fits = text.len() <= 253
+        && ends(text.bytes().next())
+        && ends(text.bytes().last())
+        && text
+            .bytes()
+            .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"-.".contains(&byte));
+    fits.then_some(text)
+}
+
+/// An ECS task's ARN with its cluster: `arn:aws:ecs:eu-central-1:111122223333:task/shop/0123abcd`.
+pub fn task(text: &str) -> Option<&str> {
+    let (_, path) = text.split_once(":task/")?;
+    let fits = text.starts_with("arn:aws")
+        && text.len() <= 400
+        && path.split('/').count() == 2
+        && path.split('/').all(|part| part.bytes().next().is_some_and(|byte| byte.is_ascii_alphanumeric()))
+        && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b":/_-".contains(&byte));
+    fits.then_some(text)
+}
+
 /// An IAM principal's ARN, for policy snippets.
 pub fn principal(text: &str) -> Option<&str> {
     let fits = text.starts_with("arn:aws")
@@ -101,6 +124,14 @@ mod tests {
     }
 
     #[test]
+    fn names_cannot_pass_for_options() {
+        assert_eq!(task("arn:aws:ecs:r:1:task/-a/b"), None);
+        assert!(task("arn:aws:ecs:eu-central-1:111122223333:task/shop/0123abcd").is_some());
+        assert_eq!(kubernetes("-n"), None);
+        assert_eq!(kubernetes("web-1"), Some("web-1"));
+    }
+
+    #[test]
     fn nothing_that_a_shell_would_mind_fits() {
         for evil in [
             "ami-0;reboot",
@@ -117,8 +148,12 @@ mod tests {
             "sha256:zz",
             "a\0b",
             "arn:aws:x y",
+            "arn:aws:ecs:r:1:task/a/b;id",
         ] {
-            for check in [image, instance, snapshot, account, region, repository, digest, tag, principal] {
+            for check in [
+                image, instance, snapshot, account, region, repository, digest, tag, principal, kubernetes,
+                task,
+            ] {
                 assert_eq!(check(evil), None, "{evil:?}");
             }
         }

@@ -4,8 +4,9 @@ use chrono::{DateTime, Utc};
 
 use super::{Context, Detection, Match, Reason, Verdict};
 use crate::activity::{
-    Action, Activity, Actor, ActorKind, ApiCall, Cloud, Derivation, DerivationKind, GuardRail,
-    GuardRailChange, ImageRef, Instance, Launch, Origin, Push, Scan,
+    Action, Activity, Actor, ActorKind, ApiCall, Cloud, Connection, ContainerImage, DeclaredContainer,
+    Derivation, DerivationKind, GuardRail, GuardRailChange, ImageRef, Instance, Launch, Origin, Place,
+    Process, Pull, Push, Scan, Start, Workload, WorkloadKind,
 };
 use crate::lookup::{Ancestor, Fact, FactKey, FactValue, Facts, ImageFact, Scope, SnapshotFact};
 use crate::policy::Policy;
@@ -284,4 +285,84 @@ pub fn context<'a>(policy: &'a Policy, facts: &'a Facts) -> Context<'a> {
     static NONE: std::sync::LazyLock<crate::history::Memory> =
         std::sync::LazyLock::new(crate::history::Memory::none);
     Context { policy, facts, memory: &NONE, matches: &[] }
+}
+
+/// A pod `web-1` in the namespace `web`, with this image.
+pub fn pod(image: &str) -> Place {
+    Place {
+        cluster: Some("shop".to_owned()),
+        namespace: Some("web".to_owned()),
+        pod: Some("web-1".to_owned()),
+        container: Some("0123456789ab".to_owned()),
+        image: Some(ContainerImage { name: image.to_owned(), digest: None }),
+        ..Place::default()
+    }
+}
+
+/// Something that happened at run time, which names no actor and no call.
+pub fn ran(action: Action) -> Activity {
+    Activity { actor: None, api: None, ..activity(action) }
+}
+
+pub fn started(image: &str) -> Activity {
+    ran(Action::ContainerStarted(Start { place: pod(image), ..Start::default() }))
+}
+
+pub fn pulled(image: &str) -> Activity {
+    let image = ContainerImage { name: image.to_owned(), digest: None };
+    ran(Action::ImagePulled(Pull { image, ..Pull::default() }))
+}
+
+/// A program started in the pod of [`pod`].
+pub fn process(binary: &str, arguments: &str) -> Process {
+    Process {
+        place: pod("111122223333.dkr.ecr.eu-central-1.amazonaws.com/team/app:1"),
+        binary: binary.to_owned(),
+        arguments: arguments.to_owned(),
+        ..Process::default()
+    }
+}
+
+pub fn executed(process: Process) -> Activity {
+    ran(Action::ProcessStarted(process))
+}
+
+/// A declaration of one container with this image.
+pub fn workload(kind: WorkloadKind, image: &str) -> Workload {
+    Workload {
+        kind,
+        name: "web".to_owned(),
+        cluster: None,
+        namespace: None,
+        containers: vec![DeclaredContainer {
+            name: "app".to_owned(),
+            image: ContainerImage { name: image.to_owned(), digest: None },
+            ..DeclaredContainer::default()
+        }],
+        cpu: None,
+        count: None,
+        definition: None,
+        command: None,
+        failed: None,
+    }
+}
+
+pub fn declared(workload: Workload) -> Activity {
+    activity(Action::WorkloadDeclared(workload))
+}
+
+pub fn connection(destination: &str, port: u16) -> Connection {
+    Connection {
+        place: pod("111122223333.dkr.ecr.eu-central-1.amazonaws.com/team/app:1"),
+        destination: destination.parse().unwrap(),
+        port,
+        protocol: Some("tcp".to_owned()),
+        process: Some("/app/server".to_owned()),
+        domain: None,
+        rejected: false,
+    }
+}
+
+pub fn connected(connection: Connection) -> Activity {
+    ran(Action::Connected(connection))
 }

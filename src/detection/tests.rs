@@ -4,7 +4,8 @@ use std::sync::Arc;
 use super::testing::{self, *};
 use super::*;
 use crate::engine;
-use crate::lookup::{Fact, FactValue, InstanceFact, Lookup};
+use crate::history::Memory;
+use crate::lookup::{Fact, FactValue, Facts, InstanceFact, Lookup};
 
 fn docs() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("docs")
@@ -32,10 +33,10 @@ fn the_registry_goes_from_the_most_severe_down() {
 }
 
 #[test]
-fn exactly_one_machine_image_detection_is_an_approval_check() {
+fn exactly_two_detections_are_approval_checks() {
     let checks: Vec<&str> =
         REGISTRY.iter().filter(|detection| detection.approval).map(|detection| detection.id).collect();
-    assert_eq!(checks, ["machine-image-not-approved"]);
+    assert_eq!(checks, ["machine-image-not-approved", "container-image-not-approved"]);
 }
 
 #[test]
@@ -95,10 +96,13 @@ fn verdict(activity: Activity, given: &Given, id: &str) -> (Verdict, usize) {
     let lookup = Answers { given: given.facts().clone(), rounds: Default::default() };
     let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
     let policy = Policy::default();
-    let memory = crate::history::Memory::default();
-    let mut facts = crate::lookup::Facts::default();
-    let judgement =
-        runtime.block_on(engine::judge(Arc::new(activity), &policy, &lookup, &memory, &mut facts));
+    let judgement = runtime.block_on(engine::judge(
+        Arc::new(activity),
+        &policy,
+        &lookup,
+        &Memory::none(),
+        &mut Facts::default(),
+    ));
     let found = judgement.verdicts.into_iter().find(|(detection, _)| detection.id == id);
     (found.expect("registered").1, lookup.rounds.into_inner())
 }
@@ -137,4 +141,13 @@ fn an_event_that_tells_nothing_is_never_taken_for_clean() {
     let (found, _) =
         verdict(launched(crate::activity::Launch::default()), &Given::none(), "machine-image-not-approved");
     testing::cannot_tell(found);
+}
+
+#[test]
+fn the_readme_lists_every_detection() {
+    let readme = include_str!("../../README.md");
+    for detection in REGISTRY {
+        let row = format!("| [{0}](docs/{0}.md) | {1} |", detection.id, detection.severity);
+        assert!(readme.contains(&row), "no row for {}", detection.id);
+    }
 }

@@ -4,12 +4,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, SystemTime};
 
-use chrono::Utc;
+use chrono::{DateTime, Utc};
 use lambda_runtime::{Context, LambdaEvent};
 use serde_json::Value;
 use serde_json::value::RawValue;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
+use tracing::Instrument;
 
 use super::failure_queue::FailureQueue;
 use super::metrics::Tally;
@@ -25,6 +26,8 @@ use crate::source::{self, Reading, Surroundings};
 
 /// What is kept back of an invocation's time, for publishing and answering.
 const RESERVE: Duration = Duration::from_secs(5);
+/// The longest that a function may run.
+const LONGEST: Duration = Duration::from_secs(900);
 /// How many activities of one payload are judged at once.
 const AT_ONCE: usize = 8;
 /// How many unreadable records of one payload are kept singly. A payload of more is kept whole.
@@ -45,7 +48,12 @@ pub(super) struct App {
 pub(super) struct Invocation {
     pub(super) lookup: AwsLookup,
     pub(super) current: Current,
+    /// When judging has to end.
     pub(super) deadline: Instant,
+    /// When the platform ends the invocation.
+    pub(super) ends: DateTime<Utc>,
+    /// The invocation's own name.
+    pub(super) token: String,
     surroundings: Surroundings,
     begun: AtomicBool,
     tally: Mutex<Tally>,
@@ -92,6 +100,8 @@ impl App {
             lookup,
             current: self.policies.current().await,
             deadline: Instant::now() + time_for(context.deadline(), SystemTime::now()),
+            ends: context.deadline().into(),
+            token: context.request_id.clone(),
             surroundings: Surroundings {
                 account: Some(account),
                 region: Some(region),
@@ -233,7 +243,8 @@ impl App {
         loop {
             while running.len() < AT_ONCE {
                 let Some(activity) = waiting.next() else { break };
-                running.spawn(judge::one(self.clone(), Arc::new(activity), invocation.clone()));
+                let judged = judge::one(self.clone(), Arc::new(activity), invocation.clone());
+                running.spawn(judged.in_current_span());
             }
             match running.join_next().await {
                 None => return result,
@@ -251,7 +262,7 @@ impl App {
 
 /// How long judging may take, of what the platform leaves.
 fn time_for(deadline: SystemTime, now: SystemTime) -> Duration {
-    let left = deadline.duration_since(now).unwrap_or_default();
+    let left = deadline.duration_since(now).unwrap_or_default().min(LONGEST);
     left.saturating_sub(RESERVE).max(left / 2)
 }
 

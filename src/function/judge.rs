@@ -8,9 +8,12 @@ use tokio::time::Instant;
 use super::handler::{App, Invocation};
 use super::reply::Failed;
 use crate::activity::{Action, Activity, ScanStatus};
-use crate::alert::{Alert, alerts};
-use crate::engine;
+use crate::alert::Alert;
+use crate::history::InMemory;
+use crate::history::deliver::{Fate, Publisher};
 use crate::lookup::aws::ACTIVITY_TIME;
+use crate::notify::Sns;
+use crate::pipeline::{Pipeline, Processed};
 
 /// # Errors
 /// When there was no time left, or a topic did not take an alert.
@@ -20,62 +23,90 @@ pub(super) async fn one(
     invocation: Arc<Invocation>,
 ) -> Result<(), Failed> {
     let first = invocation.begin();
-    let late = || Failed::OutOfTime("the rest of the payload comes again".to_owned());
+    let out_of_time = || Failed::OutOfTime("the rest of the payload comes again".to_owned());
     if !first && invocation.late() {
-        return Err(late());
+        return Err(out_of_time());
     }
     let deadline = invocation.deadline.min(Instant::now() + ACTIVITY_TIME);
     let lookup = invocation.lookup.until(deadline);
-    let current = &invocation.current;
-    let judgement = engine::judge(activity.clone(), &current.policy, &lookup).await;
     // Facts that only the invocation's end kept away are there the next time.
-    if !first && invocation.late() && !judgement.unavailable.is_empty() {
-        return Err(late());
+    let cut_short = || !first && lookup.cut_short() && invocation.late();
+    let publisher = Topics { sns: &app.sns, cut_short: &cut_short };
+    let pipeline = Pipeline {
+        policy: &invocation.current.policy,
+        policy_note: invocation.current.note.as_deref(),
+        lookup: &lookup,
+        store: None::<&InMemory>,
+        publisher: &publisher,
+        token: &invocation.token,
+        deadline: invocation.ends,
+        now: &Utc::now,
+    };
+    let processed = match pipeline.process(activity.clone()).await {
+        Ok(processed) => processed,
+        Err(_) if cut_short() => return Err(out_of_time()),
+        Err(error) => return Err(error.into()),
+    };
+    count(&invocation, &activity, &processed);
+    Ok(())
+}
+
+/// Publishes what is not under the floor.
+struct Topics<'a, C> {
+    sns: &'a Sns,
+    cut_short: &'a C,
+}
+
+impl<C: Fn() -> bool + Sync> Publisher for Topics<'_, C> {
+    async fn publish(&self, alert: &Alert) -> Result<(), String> {
+        if (self.cut_short)() {
+            return Err("out of time".to_owned());
+        }
+        if alert.below_floor {
+            log(alert, "alert under the notification floor: not published");
+            return Ok(());
+        }
+        match self.sns.publish(alert).await {
+            Ok(()) => {
+                log(alert, "alert published");
+                Ok(())
+            }
+            Err(error) => {
+                log(alert, "alert NOT published");
+                Err(error.to_string())
+            }
+        }
     }
-    let told = alerts(&judgement, &current.policy, current.note.as_deref());
-    for (api, reason) in &judgement.unavailable {
+}
+
+fn count(invocation: &Invocation, activity: &Activity, processed: &Processed) {
+    let unavailable = &processed.judgement.unavailable;
+    for (api, reason) in unavailable {
         tracing::warn!(api, reason, activity = activity.id, "look-up unavailable");
     }
-    for (detection, reason) in &told.suppressed {
+    for (detection, reason) in &processed.suppressed {
         tracing::info!(detection = detection.id, reason, activity = activity.id, "suppressed");
     }
     invocation.count(|tally| {
         tally.activities += 1;
-        tally.unavailable += u64::try_from(judgement.unavailable.len()).unwrap_or(u64::MAX);
-        tally.suppressed += u64::try_from(told.suppressed.len()).unwrap_or(u64::MAX);
+        tally.unavailable += u64::try_from(unavailable.len()).unwrap_or(u64::MAX);
+        tally.suppressed += u64::try_from(processed.suppressed.len()).unwrap_or(u64::MAX);
         let failed = matches!(&activity.action, Action::ImageScanned(scan)
             if matches!(scan.status, ScanStatus::Failed(_)));
         tally.failed_scans += u64::from(failed);
-    });
-    let mut result = Ok(());
-    for alert in &told.alerts {
-        invocation.count(|tally| {
+        for (alert, fate) in &processed.alerts {
             tally.alerts += 1;
             tally.below_floor += u64::from(alert.below_floor);
+            tally.published += u64::from(*fate == Fate::Published && !alert.below_floor);
             for finding in &alert.findings {
                 *tally.by_detection.entry(finding.detection.id).or_default() += 1;
             }
-        });
-        if alert.below_floor {
-            log(alert, "alert under the notification floor: not published");
-            continue;
         }
-        match app.sns.publish(alert).await {
-            Ok(()) => {
-                invocation.count(|tally| tally.published += 1);
-                log(alert, "alert published");
-            }
-            Err(error) => {
-                log(alert, "alert NOT published");
-                result = Err(Failed::NotPublished(error.to_string()));
-            }
+        if !activity.time_is_arrival {
+            let latency = Utc::now().signed_duration_since(activity.time).num_milliseconds();
+            tally.latencies.push(latency.max(0));
         }
-    }
-    if !activity.time_is_arrival {
-        let latency = Utc::now().signed_duration_since(activity.time).num_milliseconds().max(0);
-        invocation.count(|tally| tally.latencies.push(latency));
-    }
-    result
+    });
 }
 
 fn log(alert: &Alert, message: &'static str) {

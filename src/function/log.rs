@@ -12,7 +12,11 @@ pub(super) fn start() {
     let level = parsed.unwrap_or(LevelFilter::INFO);
     // What the libraries say at their lower levels holds headers and bodies: only where that is asked for.
     let others = if level == LevelFilter::TRACE { LevelFilter::DEBUG } else { LevelFilter::WARN };
-    let targets = Targets::new().with_default(others.min(level)).with_target("imagewarden", level);
+    let targets = Targets::new()
+        .with_default(others.min(level))
+        // Its span puts the request's id into every line.
+        .with_target("lambda_runtime", LevelFilter::INFO.min(level))
+        .with_target("imagewarden", level);
     let json = tracing_subscriber::fmt::layer().json().flatten_event(true).with_span_list(false);
     // Already set only where a test did so.
     let _ = tracing_subscriber::registry().with(targets).with(json).try_init();

@@ -29,7 +29,8 @@ pub use settings::{Settings, SettingsError};
 /// Reads the environment, and serves invocations until the platform ends the process.
 ///
 /// # Errors
-/// When the environment does not allow a start; the runtime API has been told then.
+/// When the environment does not allow a start; the runtime API has been told then. Every error has
+/// been logged.
 pub async fn run() -> Result<(), lambda_runtime::Error> {
     log::start();
     let app = match App::start().await {
@@ -40,9 +41,9 @@ pub async fn run() -> Result<(), lambda_runtime::Error> {
             return Err(error.into());
         }
     };
-    lambda_runtime::run(service_fn(move |event: LambdaEvent<Box<RawValue>>| {
+    let handler = service_fn(move |event: LambdaEvent<Box<RawValue>>| {
         let app = app.clone();
         async move { app.handle(event).await }
-    }))
-    .await
+    });
+    lambda_runtime::run(handler).await.inspect_err(|error| tracing::error!(%error, "the runtime ended"))
 }

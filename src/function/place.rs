@@ -1,5 +1,7 @@
 //! Finding the record that could not be read, from the place that its source names.
 
+use std::borrow::Cow;
+
 use serde_json::Value;
 
 /// The record that holds a place: up to its last `[n]`, so that a notification is kept whole, not only
@@ -7,25 +9,33 @@ use serde_json::Value;
 /// followed.
 pub(super) fn record(payload: &Value, place: &str) -> Option<Value> {
     let end = place.rfind(']')?;
-    let mut value = payload.clone();
+    let mut value = Cow::Borrowed(payload);
     for step in place.get(..=end)?.split('.') {
         let (name, indices) = step.split_at(step.find('[').unwrap_or(step.len()));
         if !name.is_empty() {
-            value = parsed(value)?.get_mut(name)?.take();
+            value = child(value, |inner| inner.get(name), |inner| inner.get_mut(name))?;
         }
         for index in indices.split('[').filter(|index| !index.is_empty()) {
             let index: usize = index.strip_suffix(']')?.parse().ok()?;
-            value = parsed(value)?.get_mut(index)?.take();
+            value = child(value, |inner| inner.get(index), |inner| inner.get_mut(index))?;
         }
     }
-    Some(value)
+    Some(value.into_owned())
 }
 
-/// A text in a wrapping is JSON itself.
-fn parsed(value: Value) -> Option<Value> {
+/// One step in. A text in a wrapping is JSON itself; only what is in a text is ever copied.
+fn child<'a>(
+    value: Cow<'a, Value>,
+    borrowed: impl Fn(&'a Value) -> Option<&'a Value>,
+    owned: impl Fn(&mut Value) -> Option<&mut Value>,
+) -> Option<Cow<'a, Value>> {
+    if let Value::String(text) = value.as_ref() {
+        let mut inner: Value = serde_json::from_str(text).ok()?;
+        return Some(Cow::Owned(owned(&mut inner)?.take()));
+    }
     match value {
-        Value::String(text) => serde_json::from_str(&text).ok(),
-        other => Some(other),
+        Cow::Borrowed(value) => borrowed(value).map(Cow::Borrowed),
+        Cow::Owned(mut value) => Some(Cow::Owned(owned(&mut value)?.take())),
     }
 }
 

@@ -225,4 +225,60 @@ mod tests {
         let second = after_failure(Some(first), "throttled");
         assert!(second.note.unwrap().ends_with("throttled"));
     }
+
+    fn store(text: &str) -> (tempfile::TempDir, PathBuf, PolicyStore) {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("policy.yaml");
+        std::fs::write(&file, text).unwrap();
+        let store = PolicyStore::new(PolicySource::File(file.clone()), SdkConfig::builder().build());
+        (folder, file, store)
+    }
+
+    fn age(store: &PolicyStore, by: Duration) {
+        let mut held = store.held.lock().unwrap();
+        let held = held.as_mut().unwrap();
+        held.tried -= by;
+    }
+
+    async fn max_age(store: &PolicyStore) -> Option<u32> {
+        store.current().await.policy.images.max_age_days
+    }
+
+    #[tokio::test]
+    async fn a_changed_policy_holds_after_five_minutes() {
+        let (_folder, file, store) = store("images: {max_age_days: 10}");
+        assert_eq!(max_age(&store).await, Some(10));
+        std::fs::write(&file, "images: {max_age_days: 20}").unwrap();
+        age(&store, AGE - Duration::from_secs(10));
+        assert_eq!(max_age(&store).await, Some(10));
+        age(&store, Duration::from_secs(10));
+        assert_eq!(max_age(&store).await, Some(20));
+    }
+
+    #[tokio::test]
+    async fn a_policy_broken_later_leaves_the_one_before_until_it_is_mended() {
+        let (_folder, file, store) = store("images: {max_age_days: 10}");
+        assert_eq!(max_age(&store).await, Some(10));
+        std::fs::write(&file, "images: {max_age_days: soon}").unwrap();
+        age(&store, AGE);
+        let current = store.current().await;
+        assert_eq!((current.policy.images.max_age_days, current.note), (Some(10), None));
+        assert!(current.load_failed);
+        std::fs::write(&file, "images: {max_age_days: 30}").unwrap();
+        age(&store, RETRY);
+        let current = store.current().await;
+        assert_eq!((current.policy.images.max_age_days, current.load_failed), (Some(30), false));
+    }
+
+    #[tokio::test]
+    async fn a_policy_broken_from_the_start_is_taken_up_once_it_is_mended() {
+        let (_folder, file, store) = store("nonsense: 1");
+        let current = store.current().await;
+        assert_eq!(current.policy.as_ref(), Policy::bundled());
+        assert!(current.note.unwrap().contains("nonsense"));
+        std::fs::write(&file, "images: {max_age_days: 30}").unwrap();
+        age(&store, RETRY);
+        let current = store.current().await;
+        assert_eq!((current.policy.images.max_age_days, current.note), (Some(30), None));
+    }
 }

@@ -4,6 +4,8 @@ use lambda_runtime::Diagnostic;
 use serde::Serialize;
 
 use super::metrics::Tally;
+use crate::history::StoreError;
+use crate::history::deliver::DeliveryError;
 
 /// The reply: what was done, in numbers.
 #[derive(Debug, Serialize)]
@@ -54,16 +56,34 @@ pub(super) enum Failed {
     NotPublished(String),
     #[error("out of time: {0}")]
     OutOfTime(String),
+    #[error("{0}")]
+    History(String),
     #[error("unreadable input: {0}")]
     Unreadable(String),
     #[error("an unreadable record could not be kept: {0}")]
     NotKept(String),
 }
 
+impl From<DeliveryError> for Failed {
+    fn from(error: DeliveryError) -> Self {
+        match error {
+            DeliveryError::Publish(reason) => Self::NotPublished(reason),
+            DeliveryError::Store(_) | DeliveryError::Busy(_) => Self::History(error.to_string()),
+        }
+    }
+}
+
+impl From<StoreError> for Failed {
+    fn from(error: StoreError) -> Self {
+        Self::History(error.to_string())
+    }
+}
+
 impl From<Failed> for Diagnostic {
     fn from(failed: Failed) -> Self {
         let error_type = match &failed {
             Failed::NotPublished(_) => "NotPublished",
+            Failed::History(_) => "History",
             Failed::OutOfTime(_) => "OutOfTime",
             Failed::Unreadable(_) => "Unreadable",
             Failed::NotKept(_) => "NotKept",

@@ -192,7 +192,7 @@ impl<S: Store, P: Publisher> Delivery<'_, S, P> {
 /// The claim's and the thread's key of an alert.
 fn keys(alert: &Alert) -> (Key, Key) {
     let activity = &alert.activity;
-    let subject = alert.subject.key();
+    let subject = hash::hex(&alert.subject.parts());
     let claim = hash::hex(&[activity.id.as_str(), subject.as_str()]);
     (
         Key::new(&activity.account, &activity.region, Kind::Claim, claim),

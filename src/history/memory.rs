@@ -41,7 +41,12 @@ impl Memory {
         self.records.get(&Key::new(&activity.account, &activity.region, kind, id))
     }
 
-    pub(super) fn take(&self, activity: &Activity, kind: Kind, id: &str) -> Option<Record> {
-        self.about(activity, kind, id).cloned()
+    /// As [`Memory::about`], for what is remembered over all regions of the account.
+    pub fn across(&self, activity: &Activity, kind: Kind, id: &str) -> Option<&Record> {
+        self.records.get(&Key::new(&activity.account, "", kind, id))
+    }
+
+    pub(super) fn take(&self, key: &Key) -> Option<Record> {
+        self.records.get(key).cloned()
     }
 }

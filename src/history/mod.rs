@@ -16,8 +16,10 @@
 
 pub mod claim;
 pub mod deliver;
+pub mod ecs;
 mod in_memory;
 mod memory;
+pub mod place;
 mod record;
 pub mod thread;
 pub mod trail;

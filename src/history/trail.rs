@@ -16,6 +16,10 @@ pub mod label {
     pub const MATCH: &str = "match";
     /// An instance was started; the detail is the image.
     pub const LAUNCHED: &str = "launched";
+    /// An instance was stopped, started, or had its user data rewritten; the detail is the principal.
+    pub const STOPPED: &str = "stopped";
+    pub const STARTED: &str = "started";
+    pub const USER_DATA_CHANGED: &str = "user data rewritten";
     /// A launch failed; the detail is the error code.
     pub const ATTEMPTED: &str = "attempted";
 }
@@ -46,12 +50,25 @@ pub fn keys(activity: &Activity) -> Vec<Key> {
             let instances = launch.instances.iter().take(MOST_INSTANCES);
             keys.extend(instances.map(|instance| key(Kind::Instance, instance.id.clone())));
         }
+        Action::UserDataChanged(change) => keys.push(key(Kind::Instance, change.instance.clone())),
+        Action::InstanceStopped(change) | Action::InstanceStarted(change) => {
+            let instances = change.instances.iter().take(MOST_INSTANCES);
+            keys.extend(instances.map(|instance| key(Kind::Instance, instance.clone())));
+        }
         Action::ImagePushed(push) => {
             keys.push(key(Kind::Sighting, pusher(&push.repository, activity.principal())));
             keys.push(key(Kind::Repository, push.repository.clone()));
         }
         Action::ImageScanned(scan) => keys.push(key(Kind::Repository, scan.repository.clone())),
-        _ => keys.clear(),
+        Action::WorkloadDeclared(workload) if super::ecs::concerns(workload) => {
+            keys.extend(super::ecs::keys(activity));
+        }
+        action => match action.place() {
+            Some(place) => {
+                keys.extend(super::place::records(place).into_iter().map(|(kind, id)| key(kind, id)))
+            }
+            None => keys.clear(),
+        },
     }
     keys.sort();
     keys.dedup();
@@ -81,6 +98,19 @@ pub fn remember(judgement: &Judgement, memory: &Memory) -> Vec<Record> {
             }
             LaunchOutcome::DryRun => {}
         },
+        Action::UserDataChanged(change) if change.failed.is_none() => {
+            trail.trace(Kind::Instance, &change.instance, label::USER_DATA_CHANGED, activity.principal(), 0);
+        }
+        Action::InstanceStopped(change) if change.failed.is_none() => {
+            for instance in change.instances.iter().take(MOST_INSTANCES) {
+                trail.trace(Kind::Instance, instance, label::STOPPED, activity.principal(), 0);
+            }
+        }
+        Action::InstanceStarted(change) if change.failed.is_none() => {
+            for instance in change.instances.iter().take(MOST_INSTANCES) {
+                trail.trace(Kind::Instance, instance, label::STARTED, activity.principal(), 0);
+            }
+        }
         Action::ImagePushed(push) => {
             if push.failed.is_none() {
                 trail.see(Kind::Sighting, &pusher(&push.repository, activity.principal()));
@@ -88,7 +118,18 @@ pub fn remember(judgement: &Judgement, memory: &Memory) -> Vec<Record> {
             trail.matches(judgement, Kind::Repository, &push.repository);
         }
         Action::ImageScanned(scan) => trail.matches(judgement, Kind::Repository, &scan.repository),
-        _ => {}
+        Action::WorkloadDeclared(workload) => {
+            if let Some((id, label, details)) = super::ecs::traces(activity, workload) {
+                for detail in &details {
+                    trail.trace_at("", Kind::Principal, &id, label, detail, 0);
+                }
+            }
+        }
+        action => {
+            for (kind, id) in action.place().map(super::place::records).unwrap_or_default() {
+                trail.matches(judgement, kind, &id);
+            }
+        }
     }
     trail.changed.into_values().collect()
 }
@@ -107,6 +148,10 @@ impl Trail<'_> {
     }
 
     fn trace(&mut self, kind: Kind, id: &str, label: &str, detail: &str, score: u32) {
+        self.trace_at(&self.activity.region, kind, id, label, detail, score);
+    }
+
+    fn trace_at(&mut self, region: &str, kind: Kind, id: &str, label: &str, detail: &str, score: u32) {
         let trace = Trace {
             time: self.activity.time,
             label: label.to_owned(),
@@ -114,7 +159,7 @@ impl Trail<'_> {
             detail: detail.to_owned(),
             score,
         };
-        self.change(kind, id, |record| record.add(trace));
+        self.change_at(region, kind, id, |record| record.add(trace));
     }
 
     /// Every match of the judgement, for chains and for risk.
@@ -127,9 +172,14 @@ impl Trail<'_> {
     }
 
     fn change(&mut self, kind: Kind, id: &str, change: impl FnOnce(&mut Record) -> bool) {
-        let key = Key::new(&self.activity.account, &self.activity.region, kind, id);
+        self.change_at(&self.activity.region, kind, id, change);
+    }
+
+    /// In another region than the activity's; the empty one stands for the whole account.
+    fn change_at(&mut self, region: &str, kind: Kind, id: &str, change: impl FnOnce(&mut Record) -> bool) {
+        let key = Key::new(&self.activity.account, region, kind, id);
         let before = self.changed.get(&key).cloned();
-        let Some(mut record) = before.or_else(|| self.memory.take(self.activity, kind, id)) else { return };
+        let Some(mut record) = before.or_else(|| self.memory.take(&key)) else { return };
         if change(&mut record) {
             record.touch(self.activity.time);
             self.changed.insert(key, record);

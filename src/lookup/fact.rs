@@ -17,6 +17,8 @@ pub enum FactValue {
     Scan(ScanReport),
     Template(TemplateFact),
     Instances(Vec<InstanceFact>),
+    /// As EC2 keeps it; empty where there is none.
+    UserData(Vec<u8>),
 }
 
 /// `DescribeImages` `Images[]`, or the `ImageMetadata` of `DescribeInstanceImageMetadata`.

@@ -45,6 +45,9 @@ pub enum FactKey {
     ScanFindings { scope: Scope, registry: String, repository: String, digest: String },
     /// `DescribeLaunchTemplateVersions` with `ResolveAlias`: [`TemplateFact`].
     Template { scope: Scope, template: TemplateRef },
+    /// `DescribeInstanceAttribute` of user data, or the template's or launch configuration's own:
+    /// [`FactValue::UserData`].
+    UserData { scope: Scope, of: UserDataOf },
     /// `DescribeInstances` by client token, for launches whose response was left out: [`InstanceFact`]s.
     Launched { scope: Scope, client_token: String },
 }
@@ -59,6 +62,7 @@ impl FactKey {
             | FactKey::AllowedImages { scope }
             | FactKey::ScanFindings { scope, .. }
             | FactKey::Template { scope, .. }
+            | FactKey::UserData { scope, .. }
             | FactKey::Launched { scope, .. } => scope,
         }
     }
@@ -73,9 +77,24 @@ impl FactKey {
             FactKey::AllowedImages { .. } => "ec2:GetAllowedImagesSettings",
             FactKey::ScanFindings { .. } => "ecr:DescribeImageScanFindings",
             FactKey::Template { .. } => "ec2:DescribeLaunchTemplateVersions",
+            FactKey::UserData { of: UserDataOf::Instance(_), .. } => "ec2:DescribeInstanceAttribute",
+            FactKey::UserData { of: UserDataOf::Template(_), .. } => "ec2:DescribeLaunchTemplateVersions",
+            FactKey::UserData { of: UserDataOf::Configuration(_), .. } => {
+                "autoscaling:DescribeLaunchConfigurations"
+            }
             FactKey::Launched { .. } => "ec2:DescribeInstances",
         }
     }
+}
+
+/// Whose user data.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum UserDataOf {
+    /// `i-...`
+    Instance(String),
+    Template(TemplateRef),
+    /// A launch configuration's name.
+    Configuration(String),
 }
 
 /// What a look-up answered.
@@ -190,6 +209,14 @@ impl Facts {
                 FactValue::Template(template) => Some(template),
                 _ => None,
             }
+        })
+    }
+
+    /// The bytes as EC2 keeps them (base64 mostly); empty where there is none.
+    pub fn user_data(&self, scope: &Scope, of: &UserDataOf) -> Answer<'_, [u8]> {
+        self.answer(FactKey::UserData { scope: scope.clone(), of: of.clone() }, |value| match value {
+            FactValue::UserData(bytes) => Some(bytes.as_slice()),
+            _ => None,
         })
     }
 

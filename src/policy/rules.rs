@@ -50,7 +50,8 @@ impl Suppression {
             Subject::Push { repository, .. } => (Some(repository.as_str()), None),
             Subject::Scan { repository, digest } => (Some(repository.as_str()), Some(digest.as_str())),
             Subject::GuardRail { target, .. } => (Some(target.as_str()), None),
-            Subject::Blind { .. } => (None, None),
+            Subject::ContainerImage { repository } => (Some(repository.as_str()), Some(repository.as_str())),
+            Subject::Runtime { .. } | Subject::Template { .. } | Subject::Blind { .. } => (None, None),
         };
         let fits = |pattern: &Option<String>, value: Option<&str>| match (pattern, value) {
             (None, _) => true,

@@ -160,6 +160,33 @@ impl FromStr for Cidr {
     }
 }
 
+impl Cidr {
+    /// Whether an address lies in the network. An IPv4 address written as IPv6 (`::ffff:192.0.2.1`) is
+    /// the same address.
+    pub fn contains(&self, address: IpAddr) -> bool {
+        fn same<const N: usize>(one: [u8; N], other: [u8; N], prefix: u8) -> bool {
+            one.into_iter().zip(other).enumerate().all(|(index, (one, other))| {
+                let bits = usize::from(prefix).saturating_sub(index * 8).min(8);
+                let mask = !u8::try_from(0xff_u32 >> bits).unwrap_or_default();
+                (one ^ other) & mask == 0
+            })
+        }
+        match (self.address, address.to_canonical()) {
+            (IpAddr::V4(network), IpAddr::V4(address)) => {
+                same(network.octets(), address.octets(), self.prefix)
+            }
+            (IpAddr::V6(network), IpAddr::V6(address)) => {
+                same(network.octets(), address.octets(), self.prefix)
+            }
+            // The network is written that way, the address is not.
+            (IpAddr::V6(network), IpAddr::V4(address)) => {
+                same(network.octets(), address.to_ipv6_mapped().octets(), self.prefix)
+            }
+            (IpAddr::V4(_), IpAddr::V6(_)) => false,
+        }
+    }
+}
+
 impl fmt::Display for Cidr {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}/{}", self.address, self.prefix)

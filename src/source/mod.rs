@@ -5,15 +5,19 @@
 //!
 //! ```text
 //! bytes -> text (gzip, JSON lines) -> wrap (SQS, SNS, failure records) -> eventbridge
-//!                                                                      -> cloudtrail, ecr_events, inspector
-//!                                                                 -> awslogs -> lines -> one reader a log format
+//!                                                                      -> cloudtrail, ecr_events, ecs_task,
+//!                                                                         guardduty, inspector, pull_through
+//!                                                                      -> ocsf, azure, gcp
+//!                                                                      -> awslogs -> lines -> one log format each
 //! ```
 
 mod auditd;
 mod awslogs;
+mod azure;
 mod cloudtrail;
 mod docker_events;
 mod ecr_events;
+mod ecs_task;
 mod eks_actor;
 mod eks_audit;
 mod envelope;
@@ -21,9 +25,13 @@ mod eventbridge;
 mod fields;
 mod findings;
 mod flow_log;
+mod gcp;
+mod guardduty;
 mod image_ref;
 mod inspector;
 mod lines;
+mod ocsf;
+mod pull_through;
 mod resolver;
 mod shortcut;
 mod sysmon;
@@ -97,7 +105,7 @@ pub struct Unreadable {
 }
 
 /// Reads any payload this knows, wrapped or not: EventBridge events, CloudTrail records and log files,
-/// SQS and SNS deliveries of these, Lambda's failure records.
+/// Security Lake's OCSF, Azure's activity log, Google Cloud's audit log, SQS and SNS deliveries of these, Lambda's failure records.
 pub fn read(payload: &Value, surroundings: &Surroundings) -> Reading {
     wrap::read(payload, &envelope::Envelope::outermost(surroundings))
 }

@@ -14,7 +14,7 @@ use crate::activity::{
     GuardRailChange, ImageRef, Instance, Launch, LaunchOutcome, Origin, Push, Scan, Share,
 };
 use crate::alert::{Alert, Finding, NotInspected};
-use crate::detection::{Detection, Match, NextStep, Reason, Subject, Verdict};
+use crate::detection::{Detection, Match, NextStep, Reason, Stage, Subject, Verdict};
 use crate::severity::Severity;
 
 const fn detection(id: &'static str, title: &'static str, severity: Severity, approval: bool) -> Detection {
@@ -25,7 +25,7 @@ const fn detection(id: &'static str, title: &'static str, severity: Severity, ap
         score: 50,
         source: "DET0248 AN0692",
         approval,
-        stage: crate::detection::Stage::Event,
+        stage: Stage::Event,
         judge: |_, _| Verdict::NotApplicable("only for tests of renderings".to_owned()),
     }
 }

@@ -90,6 +90,8 @@ fn age(key: &FactKey, fact: &Fact) -> Duration {
         FactKey::Template { .. } | FactKey::ScanFindings { .. } | FactKey::Launched { .. } => {
             Duration::from_secs(60)
         }
+        // Rewritten by the very events that ask for it.
+        FactKey::UserData { .. } => Duration::ZERO,
     }
 }
 

@@ -35,11 +35,16 @@ pub(super) struct Clients {
     sdk: SdkConfig,
     ec2: OnceLock<aws_sdk_ec2::Client>,
     ecr: OnceLock<aws_sdk_ecr::Client>,
+    autoscaling: OnceLock<aws_sdk_autoscaling::Client>,
 }
 
 impl Clients {
     pub(super) fn ec2(&self) -> &aws_sdk_ec2::Client {
         self.ec2.get_or_init(|| aws_sdk_ec2::Client::new(&self.sdk))
+    }
+
+    pub(super) fn autoscaling(&self) -> &aws_sdk_autoscaling::Client {
+        self.autoscaling.get_or_init(|| aws_sdk_autoscaling::Client::new(&self.sdk))
     }
 
     pub(super) fn ecr(&self) -> &aws_sdk_ecr::Client {
@@ -68,7 +73,12 @@ impl Pool {
         }
         let sdk = self.account_config(&scope.account, &scope.region)?;
         let sdk = sdk.into_builder().region(Region::new(scope.region.clone())).build();
-        let clients = Arc::new(Clients { sdk, ec2: OnceLock::new(), ecr: OnceLock::new() });
+        let clients = Arc::new(Clients {
+            sdk,
+            ec2: OnceLock::new(),
+            ecr: OnceLock::new(),
+            autoscaling: OnceLock::new(),
+        });
         if scopes.len() >= SCOPES {
             scopes.clear();
         }

@@ -8,7 +8,9 @@ mod clients;
 mod convert;
 mod ec2;
 mod ecr;
+mod user_data;
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
@@ -16,8 +18,9 @@ use aws_config::SdkConfig;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
+use tracing::Instrument;
 
-use super::{Fact, FactKey, FactValue, Lookup};
+use super::{Fact, FactKey, FactValue, Lookup, UserDataOf};
 use crate::aws::{Failure, SetupError};
 use cache::Cache;
 use clients::{Clients, Pool};
@@ -48,22 +51,6 @@ impl AwsLookup {
         }))
     }
 
-    /// For the command line's `--live`: credentials, region and endpoint as the AWS CLI finds them,
-    /// `LOOKUP_ROLE_NAME` as the function reads it. `account` is the credentials' own; without it STS
-    /// is asked.
-    ///
-    /// # Errors
-    /// Without a region, or when STS does not tell whose credentials these are.
-    pub async fn live(account: Option<String>) -> Result<Self, SetupError> {
-        let sdk = crate::aws::load().await?;
-        let account = match account {
-            Some(account) => account,
-            None => clients::caller(&sdk).await?,
-        };
-        let role = std::env::var("LOOKUP_ROLE_NAME").ok().filter(|role| !role.is_empty());
-        Ok(Self::new(sdk, account, role))
-    }
-
     /// The account whose credentials this holds.
     pub fn account(&self) -> &str {
         self.0.pool.account()
@@ -71,7 +58,7 @@ impl AwsLookup {
 
     /// The same look-ups with one time limit for all of an activity's rounds.
     pub fn until(&self, deadline: Instant) -> Bounded {
-        Bounded { lookup: self.clone(), deadline }
+        Bounded { lookup: self.clone(), deadline, cut_short: AtomicBool::new(false) }
     }
 
     async fn answer(&self, keys: &[FactKey], deadline: Instant) -> Vec<(FactKey, Fact)> {
@@ -87,11 +74,12 @@ impl AwsLookup {
         let mut calls = JoinSet::new();
         for key in &asked {
             let (lookup, key) = (self.clone(), key.clone());
-            calls.spawn(async move {
+            let call = async move {
                 let fact = lookup.0.ask(&key).await;
                 lookup.cache().insert(key.clone(), fact.clone(), SystemTime::now());
                 (key, fact)
-            });
+            };
+            calls.spawn(call.in_current_span());
         }
         while let Ok(Some(call)) = tokio::time::timeout_at(deadline, calls.join_next()).await {
             if let Ok((key, fact)) = call {
@@ -119,11 +107,55 @@ impl Lookup for AwsLookup {
 pub struct Bounded {
     lookup: AwsLookup,
     deadline: Instant,
+    cut_short: AtomicBool,
+}
+
+impl Bounded {
+    /// The time limit has kept something away.
+    pub fn cut_short(&self) -> bool {
+        self.cut_short.load(Ordering::Relaxed)
+    }
 }
 
 impl Lookup for Bounded {
     async fn fetch(&self, keys: &[FactKey]) -> Vec<(FactKey, Fact)> {
-        self.lookup.answer(keys, self.deadline).await
+        let answers = self.lookup.answer(keys, self.deadline).await;
+        if Instant::now() >= self.deadline {
+            self.cut_short.store(true, Ordering::Relaxed);
+        }
+        answers
+    }
+}
+
+/// For the command line's `--live`: credentials, region and endpoint as the AWS CLI finds them (single
+/// sign-on excepted: `aws configure export-credentials` hands those over), `LOOKUP_ROLE_NAME` as the
+/// function reads it.
+pub struct Live(AwsLookup);
+
+impl Live {
+    /// `account` is the credentials' own; without it STS is asked.
+    ///
+    /// # Errors
+    /// Without a region, or when STS does not tell whose credentials these are.
+    pub async fn new(account: Option<&str>) -> Result<Self, SetupError> {
+        let sdk = crate::aws::load().await?;
+        let account = match account {
+            Some(account) => account.to_owned(),
+            None => clients::caller(&sdk).await?,
+        };
+        let role = std::env::var("LOOKUP_ROLE_NAME").ok().filter(|role| !role.is_empty());
+        Ok(Self(AwsLookup::new(sdk, account, role)))
+    }
+
+    /// The account whose credentials these are.
+    pub fn account(&self) -> &str {
+        self.0.account()
+    }
+}
+
+impl Lookup for Live {
+    async fn fetch(&self, keys: &[FactKey]) -> Vec<(FactKey, Fact)> {
+        self.0.fetch(keys).await
     }
 }
 
@@ -170,6 +202,15 @@ async fn call(clients: &Clients, key: &FactKey) -> Asked {
         FactKey::AllowedImages { .. } => ec2::allowed_images(clients.ec2()).await,
         FactKey::Template { template, .. } => ec2::template(clients.ec2(), template).await,
         FactKey::Launched { client_token, .. } => ec2::launched(clients.ec2(), client_token).await,
+        FactKey::UserData { of: UserDataOf::Instance(instance), .. } => {
+            user_data::instance(clients.ec2(), instance).await
+        }
+        FactKey::UserData { of: UserDataOf::Template(template), .. } => {
+            user_data::template(clients.ec2(), template).await
+        }
+        FactKey::UserData { of: UserDataOf::Configuration(name), .. } => {
+            user_data::configuration(clients.autoscaling(), name).await
+        }
         FactKey::ScanFindings { registry, repository, digest, .. } => {
             ecr::scan_findings(clients.ecr(), registry, repository, digest).await
         }

@@ -106,6 +106,7 @@ fn kind(key: &FactKey) -> &'static str {
         FactKey::AllowedImages { .. } => "ImageCriteria",
         FactKey::ScanFindings { .. } => "imageScanFindings",
         FactKey::Template { .. } => "LaunchTemplateVersions",
+        FactKey::UserData { .. } => "user-data/",
         FactKey::Launched { .. } => "Reservations",
     }
 }

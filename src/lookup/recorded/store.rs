@@ -7,7 +7,7 @@ use crate::activity::TemplateRef;
 use crate::lookup::fact::{
     AllowedImages, Ancestor, FactValue, ImageFact, InstanceFact, SnapshotFact, TemplateFact,
 };
-use crate::lookup::{Fact, FactKey};
+use crate::lookup::{Fact, FactKey, UserDataOf};
 
 /// The facts of one region, or of all. `None`: no file of that kind.
 #[derive(Debug, Default)]
@@ -82,6 +82,7 @@ impl Layer {
                     }),
                 )
             }
+            FactKey::UserData { of, .. } => self.user_data_of(of),
             FactKey::Launched { client_token, .. } => self.launched(client_token),
         }
     }
@@ -101,6 +102,34 @@ impl Layer {
             true => Fact::Absent,
             false => Fact::Known(FactValue::Instances(found)),
         })
+    }
+
+    fn user_data_of(&self, of: &UserDataOf) -> Option<Fact> {
+        let (found, there) = match of {
+            UserDataOf::Instance(id) => (self.user_data.get(id).cloned(), !self.user_data.is_empty()),
+            UserDataOf::Configuration(name) => (self.user_data(name), !self.configurations.is_empty()),
+            UserDataOf::Template(template) => {
+                let known = self.templates.as_ref().and_then(|templates| version(templates, template));
+                let written = known
+                    .and_then(|known| known.fact.version)
+                    .map(|number| number.to_string())
+                    .or_else(|| template.version.clone());
+                let file = [&template.id, &template.name]
+                    .into_iter()
+                    .flatten()
+                    .find_map(|name| self.user_data.get(&format!("{name}:{}", written.as_deref()?)).cloned());
+                let carried = || {
+                    let text = known?.fact.user_data.clone();
+                    Some(text.map(String::into_bytes).unwrap_or_default())
+                };
+                (file.or_else(carried), self.templates.is_some() || !self.user_data.is_empty())
+            }
+        };
+        match found {
+            Some(bytes) => Some(Fact::Known(FactValue::UserData(bytes))),
+            None if there => Some(Fact::Absent),
+            None => None,
+        }
     }
 
     /// See [`super::Recorded::user_data`].

@@ -100,6 +100,13 @@ fn what_is_no_delivery_is_told() {
 }
 
 #[test]
+fn a_trails_records_are_read_from_its_log_group() {
+    let event = crate::source::tests::sample("put-image-at-night")["detail"].clone();
+    let reading = read_all(&delivery(&document(&[event.to_string()])));
+    assert_eq!(reading.activities[0].action.name(), "ImagePushed");
+}
+
+#[test]
 fn a_cluster_and_an_instance_come_from_the_logs_name() {
     let mut document = document(&["type=EXECVE msg=audit(1772787600.123:77): argc=1 a0=\"id\"".to_owned()]);
     document["logGroup"] = json!("/var/log/audit");

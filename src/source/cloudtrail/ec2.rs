@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::{Record, guard, image};
+use super::{Record, guard, image, instance, template as templates};
 use crate::activity::{Action, Activity, ImageRef, Instance, Launch, LaunchOutcome, TemplateRef};
 use crate::source::fields::{any, count, find, get, list, list_of, objects, text, text_at};
 
@@ -16,6 +16,14 @@ pub(super) fn read(record: &Record<'_>) -> Vec<Activity> {
         "DisableAllowedImagesSettings"
         | "EnableAllowedImagesSettings"
         | "ReplaceImageCriteriaInAllowedImagesSettings" => guard::allowed_images(record),
+        "StopInstances" | "StartInstances" => instance::switched(record),
+        "ModifyInstanceAttribute" => instance::modified(record),
+        "DescribeImages" => instance::searched(record),
+        "CreateLaunchTemplate" | "CreateLaunchTemplateVersion" | "ModifyLaunchTemplate" => {
+            templates::launch_template(record)
+        }
+        "RequestSpotInstances" => templates::spot_instances(record),
+        "RequestSpotFleet" => templates::spot_fleet(record),
         _ => Vec::new(),
     }
 }
@@ -77,7 +85,7 @@ fn common(record: &Record<'_>, outcome: LaunchOutcome, response_omitted: bool) -
 
 /// A launch as the response tells it.
 fn started(common: &Launch, image: ImageRef, members: &[&Value]) -> Launch {
-    let instances: Vec<Instance> = members.iter().copied().map(instance).collect();
+    let instances: Vec<Instance> = members.iter().copied().map(started_instance).collect();
     let mut launch = Launch { image, ..common.clone() };
     launch.count = u32::try_from(instances.len()).unwrap_or(u32::MAX);
     let first = |pick: fn(&Instance) -> Option<&String>| instances.iter().find_map(pick).cloned();
@@ -100,7 +108,7 @@ fn started(common: &Launch, image: ImageRef, members: &[&Value]) -> Launch {
     launch
 }
 
-fn instance(value: &Value) -> Instance {
+fn started_instance(value: &Value) -> Instance {
     let interfaces = list_of(value, "networkInterfaceSet");
     let profile = get(value, "iamInstanceProfile");
     Instance {
@@ -142,7 +150,7 @@ fn how_many(value: &Value) -> Option<u32> {
     Some(u32::try_from(number).unwrap_or(u32::MAX))
 }
 
-fn template(request: &Value) -> Option<TemplateRef> {
+pub(super) fn template(request: &Value) -> Option<TemplateRef> {
     let template = any(request, &["launchTemplate", "launchTemplateSpecification"])?;
     let template = TemplateRef {
         id: text(template, "launchTemplateId"),

@@ -3,21 +3,28 @@
 use serde_json::Value;
 
 use super::{Record, guard, manifest};
-use crate::activity::{Action, Activity, Artifact, Push, Scan, ScanSource, ScanStatus};
-use crate::source::fields::{Arn, account, get, list_of, text_at};
+use crate::activity::{Action, Activity, Artifact, ContainerImage, Pull, Push, Scan, ScanSource, ScanStatus};
+use crate::partition::Partition;
+use crate::source::fields::{Arn, account, get, list_of, objects, text, text_at};
 use crate::source::findings;
 
-/// Reading scan results is the one read-only call that is judged.
+/// The calls of ECR that are read.
 pub(super) fn is_read(operation: &str) -> bool {
-    operation == "DescribeImageScanFindings"
-        || operation == "PutImageScanningConfiguration"
-        || operation == "PutRegistryScanningConfiguration"
-        || operation == "PutImageTagMutability"
+    [
+        "PutImage",
+        "BatchGetImage",
+        "DescribeImageScanFindings",
+        "PutImageScanningConfiguration",
+        "PutRegistryScanningConfiguration",
+        "PutImageTagMutability",
+    ]
+    .contains(&operation)
 }
 
 pub(super) fn read(record: &Record<'_>, public: bool) -> Vec<Activity> {
     match record.operation {
         "PutImage" => vec![record.by_caller(Action::ImagePushed(push(record, public)))],
+        "BatchGetImage" => pulls(record),
         "DescribeImageScanFindings" => scan(record),
         "PutImageScanningConfiguration" => guard::scan_on_push(record, repository(record)),
         "PutRegistryScanningConfiguration" => guard::registry_scanning(record, registry(record)),
@@ -87,6 +94,54 @@ fn push(record: &Record<'_>, public: bool) -> Push {
         artifact,
         failed: record.error.clone(),
     }
+}
+
+/// `BatchGetImage`, with which every pull starts: one pull an image that was asked for. A call that
+/// failed pulled nothing.
+fn pulls(record: &Record<'_>) -> Vec<Activity> {
+    if record.error.is_some() {
+        return Vec::new();
+    }
+    let repository = repository(record);
+    let asked = record.request.map(|request| objects(request, "imageIds")).unwrap_or_default();
+    let mut images: Vec<ContainerImage> = Vec::new();
+    for id in asked {
+        let image = stored_image(
+            &registry(record),
+            &record.region,
+            &repository,
+            text(id, "imageTag"),
+            text(id, "imageDigest"),
+        );
+        if !images.contains(&image) {
+            images.push(image);
+        }
+    }
+    if images.is_empty() {
+        images.push(stored_image(&registry(record), &record.region, &repository, None, None));
+    }
+    let pulls = images.into_iter().map(|image| Pull {
+        image,
+        repository: (!repository.is_empty()).then(|| repository.clone()),
+        ..Pull::default()
+    });
+    pulls.map(|pull| record.by_caller(Action::ImagePulled(pull))).collect()
+}
+
+/// An image of a private registry by its full name; an empty name where too little is known.
+pub(in crate::source) fn stored_image(
+    registry: &str,
+    region: &str,
+    repository: &str,
+    tag: Option<String>,
+    digest: Option<String>,
+) -> ContainerImage {
+    if [registry, region, repository].iter().any(|part| part.is_empty()) {
+        return ContainerImage { name: String::new(), digest };
+    }
+    let domain = Partition::of_region(region).dns_suffix();
+    let tag = tag.map(|tag| format!(":{tag}")).unwrap_or_default();
+    ContainerImage { name: format!("{registry}.dkr.ecr.{region}.{domain}/{repository}{tag}"), digest }
 }
 
 /// What reading scan results showed. Whoever read them is not to blame for them, so no actor.

@@ -1,11 +1,17 @@
-//! CloudTrail records: API calls of EC2 and ECR.
+//! CloudTrail records: API calls of EC2, ECR, ECS and of others that run images.
 
 mod ec2;
 mod ecr;
+mod ecs;
 mod guard;
 mod identity;
 mod image;
+mod instance;
 mod manifest;
+mod template;
+mod workloads;
+
+pub(super) use ecr::stored_image;
 
 use serde_json::Value;
 
@@ -39,8 +45,13 @@ struct Record<'a> {
 #[derive(Clone, Copy)]
 enum Service {
     Ec2,
+    AutoScaling,
     Ecr,
     EcrPublic,
+    Ecs,
+    Lambda,
+    Batch,
+    SageMaker,
 }
 
 pub(super) fn read(value: &Value, envelope: &Envelope<'_>) -> Reading {
@@ -52,18 +63,43 @@ pub(super) fn read(value: &Value, envelope: &Envelope<'_>) -> Reading {
             Some("ec2") => Service::Ec2,
             Some("ecr") => Service::Ecr,
             Some("ecr-public") => Service::EcrPublic,
+            Some("autoscaling") => Service::AutoScaling,
+            Some("ecs") => Service::Ecs,
+            Some("lambda") => Service::Lambda,
+            Some("batch") => Service::Batch,
+            Some("sagemaker") => Service::SageMaker,
             _ => return Reading::ignored(),
         },
-        // None of the calls below exists elsewhere; what is left of the record must not pass for nothing.
-        None if operation == "PutImage" || ecr::is_read(operation) => Service::Ecr,
-        None => Service::Ec2,
+        None => owner(operation),
     };
     let record = Record::new(value, envelope, operation);
     Reading::of(match service {
         Service::Ec2 => ec2::read(&record),
+        Service::AutoScaling if operation == LAUNCH_CONFIGURATION => template::launch_configuration(&record),
+        Service::AutoScaling => Vec::new(),
         Service::Ecr => ecr::read(&record, false),
         Service::EcrPublic => ecr::read(&record, true),
+        Service::Ecs => ecs::read(&record),
+        Service::Lambda => workloads::lambda(&record),
+        Service::Batch => workloads::batch(&record),
+        Service::SageMaker => workloads::sagemaker(&record),
     })
+}
+
+const LAUNCH_CONFIGURATION: &str = "CreateLaunchConfiguration";
+
+/// The service of a record that lost its `eventSource`. What is left must not pass for nothing, and of
+/// the calls that are read each exists in just one of these services.
+fn owner(operation: &str) -> Service {
+    match operation {
+        LAUNCH_CONFIGURATION => Service::AutoScaling,
+        workloads::BATCH => Service::Batch,
+        _ if ecr::is_read(operation) => Service::Ecr,
+        _ if ecs::OPERATIONS.contains(&operation) => Service::Ecs,
+        _ if workloads::LAMBDA.contains(&operation) => Service::Lambda,
+        _ if workloads::SAGEMAKER.contains(&operation) => Service::SageMaker,
+        _ => Service::Ec2,
+    }
 }
 
 impl<'a> Record<'a> {

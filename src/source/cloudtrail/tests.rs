@@ -1,5 +1,7 @@
 //! What CloudTrail records become.
 
+mod calls;
+
 use serde_json::{Value, json};
 
 use crate::activity::{

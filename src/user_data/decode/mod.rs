@@ -284,6 +284,11 @@ impl Decoder {
             return layer;
         }
         let mut layer = self.script(at, Kind::Opaque, Language::Shell, text);
+        // A file that somebody inspects by hand may be a Windows script without the tags around it.
+        if let Some(language) = interpreter::windows(text) {
+            layer.note(interpreter::name(language));
+            self.always(at, Content::Script { language, text: text.to_owned() });
+        }
         layer.note("no header: nothing runs it");
         layer
     }

@@ -29,18 +29,20 @@ pub(super) fn scan(scan: &mut Scan, unit: u32, text: &str) {
         let comment = trimmed.starts_with("::")
             || trimmed.get(..4).is_some_and(|head| head.eq_ignore_ascii_case("rem "));
         if !comment {
-            line_commands(scan, unit, joined_at as u32, &expand(trimmed, &variables), &mut variables);
+            let line = expand(scan, trimmed, &variables);
+            line_commands(scan, unit, joined_at as u32, &line, &mut variables);
         }
     }
     if !joined.is_empty() {
-        line_commands(scan, unit, joined_at as u32, &expand(&joined, &variables), &mut variables);
+        let line = expand(scan, &joined, &variables);
+        line_commands(scan, unit, joined_at as u32, &line, &mut variables);
     }
     let span = Span { start, end: scan.command_count() };
     scan.follow_inline(span);
 }
 
 /// `%NAME%` and `%NAME:~start,length%` of variables set in the text.
-fn expand(line: &str, variables: &HashMap<String, String>) -> String {
+fn expand(scan: &mut Scan, line: &str, variables: &HashMap<String, String>) -> String {
     if !line.contains(['%', '!']) || variables.is_empty() {
         return line.to_owned();
     }
@@ -59,7 +61,7 @@ fn expand(line: &str, variables: &HashMap<String, String>) -> String {
         let (name, slice) =
             inside.split_once(":~").map_or((inside, None), |(name, slice)| (name, Some(slice)));
         match variables.get(&name.to_ascii_lowercase()) {
-            Some(value) if out.len() + value.len() < MAX_LINE => {
+            Some(value) if out.len() + value.len() < MAX_LINE && scan.spend_expansion(value.len()) => {
                 let mut numbers =
                     slice.unwrap_or("0").split(',').map(|number| number.trim().parse::<usize>().unwrap_or(0));
                 let from = numbers.next().unwrap_or(0);
@@ -171,9 +173,9 @@ fn set(words: &[Word], variables: &mut HashMap<String, String>) {
         return;
     }
     let text = rest.iter().map(|word| word.text.as_str()).collect::<Vec<_>>().join(" ");
-    if let Some((name, value)) = text.split_once('=') {
-        if variables.len() < 1024 {
-            variables.insert(name.trim().to_ascii_lowercase(), value.to_owned());
-        }
+    if let Some((name, value)) = text.split_once('=')
+        && variables.len() < 1024
+    {
+        variables.insert(name.trim().to_ascii_lowercase(), value.to_owned());
     }
 }

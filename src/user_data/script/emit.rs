@@ -53,6 +53,11 @@ impl Scan {
         Some(index)
     }
 
+    /// A text on its own, which names no command.
+    pub(super) fn unname(&mut self, index: u32) {
+        self.commands_mut(Span::one(index)).for_each(|command| command.name.clear());
+    }
+
     fn commands_mut(&mut self, span: Span) -> impl Iterator<Item = &mut Command> {
         self.script.commands.get_mut(span.start as usize..span.end as usize).unwrap_or_default().iter_mut()
     }

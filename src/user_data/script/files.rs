@@ -183,6 +183,8 @@ pub(super) fn shell_literals(text: &str) -> Vec<(usize, String)> {
     ];
     let mut found = Vec::new();
     let mut at = 0;
+    // Quotes that are never closed are looked through only so often.
+    let mut steps = text.len().saturating_mul(4);
     while let Some(next) = text.get(at..).and_then(|rest| rest.find(['(', '`', '"', '\''])) {
         let here = at + next;
         at = here + 1;
@@ -194,7 +196,7 @@ pub(super) fn shell_literals(text: &str) -> Vec<(usize, String)> {
                 if !CALLS.contains(&name) {
                     continue;
                 }
-                let Some((literals, end)) = call_literals(text, here + 1) else { continue };
+                let Some((literals, end)) = call_literals(text, here + 1, &mut steps) else { continue };
                 at = end;
                 if !literals.is_empty() {
                     found.push((here, literals.join(" ")));
@@ -212,7 +214,7 @@ pub(super) fn shell_literals(text: &str) -> Vec<(usize, String)> {
             Some(_) => {
                 // Perl's and Ruby's `system "..."`.
                 let before = text.get(..here).unwrap_or("").trim_end();
-                let (literal, end) = quoted(text, here);
+                let (literal, end) = quoted(text, here, &mut steps);
                 if before.ends_with("system") || before.ends_with("exec") {
                     found.push((here, literal));
                 }
@@ -220,7 +222,7 @@ pub(super) fn shell_literals(text: &str) -> Vec<(usize, String)> {
             }
             None => break,
         }
-        if found.len() >= 64 {
+        if found.len() >= 64 || steps == 0 {
             break;
         }
     }
@@ -228,7 +230,7 @@ pub(super) fn shell_literals(text: &str) -> Vec<(usize, String)> {
 }
 
 /// The string literals among a call's arguments, up to its closing parenthesis.
-fn call_literals(text: &str, start: usize) -> Option<(Vec<String>, usize)> {
+fn call_literals(text: &str, start: usize, steps: &mut usize) -> Option<(Vec<String>, usize)> {
     let mut at = start;
     let mut literals = Vec::new();
     let end = text.len().min(start.saturating_add(4096));
@@ -237,7 +239,7 @@ fn call_literals(text: &str, start: usize) -> Option<(Vec<String>, usize)> {
             b')' | b'\n' if !literals.is_empty() => break,
             b')' => break,
             b'"' | b'\'' => {
-                let (literal, behind) = quoted(text, at);
+                let (literal, behind) = quoted(text, at, steps);
                 literals.push(literal);
                 at = behind;
             }
@@ -248,13 +250,17 @@ fn call_literals(text: &str, start: usize) -> Option<(Vec<String>, usize)> {
 }
 
 /// A quoted literal from its opening quote: the text, and where it ends.
-fn quoted(text: &str, start: usize) -> (String, usize) {
+fn quoted(text: &str, start: usize, steps: &mut usize) -> (String, usize) {
     let bytes = text.as_bytes();
     let Some(quote) = bytes.get(start) else { return (String::new(), start + 1) };
     let tripled = bytes.get(start + 1) == Some(quote) && bytes.get(start + 2) == Some(quote);
     let from = if tripled { start + 3 } else { start + 1 };
     let mut at = from;
     while let Some(byte) = bytes.get(at) {
+        *steps = steps.saturating_sub(1);
+        if *steps == 0 {
+            break;
+        }
         if *byte == b'\\' {
             at += 2;
             continue;
@@ -331,7 +337,11 @@ impl Scan {
             }
             _ => {}
         }
-        targets.retain(|(path, _)| !path.is_empty() && !path.starts_with("/dev/") && !path.starts_with('&'));
+        targets.retain(|(path, _)| {
+            !path.is_empty()
+                && (!path.starts_with("/dev/") || path.starts_with("/dev/shm/"))
+                && !path.starts_with('&')
+        });
         if targets.is_empty() {
             return;
         }

@@ -16,6 +16,8 @@ mod literal;
 mod nested;
 pub mod powershell;
 mod shell;
+#[cfg(test)]
+mod tests;
 mod wrappers;
 
 use super::Language;

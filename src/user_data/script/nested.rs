@@ -180,8 +180,8 @@ impl Scan {
                             Language::Php => &["-r"],
                             _ => &["-e", "-E", "-MIO", "-rsocket", "--eval", "-le", "-ne", "-we"],
                         };
-                        let text = args.iter().skip_while(|word| !flags.contains(&word.text.as_str()));
-                        let text = text.filter(|word| !word.text.starts_with('-')).next()?;
+                        let mut text = args.iter().skip_while(|word| !flags.contains(&word.text.as_str()));
+                        let text = text.find(|word| !word.text.starts_with('-'))?;
                         Some((language, decoded(std::slice::from_ref(text)), text.text.clone()))
                     }
                 }
@@ -269,8 +269,7 @@ impl Scan {
 
     /// The language of whatever runs a file.
     fn is_run(&self, path: &str) -> Option<Language> {
-        let name = super::basename(path);
-        if name.len() < 2 {
+        if path.is_empty() {
             return None;
         }
         self.script.commands.iter().find_map(|command| {

@@ -11,6 +11,8 @@ use std::collections::HashMap;
 
 /// Decoded payloads followed in one text.
 const MAX_PAYLOADS: usize = 16;
+/// Quotes without an end that are looked for.
+const MAX_UNCLOSED: u8 = 8;
 /// Bytes that variables may add to one text.
 const MAX_PASTED: usize = 256 << 10;
 
@@ -27,6 +29,8 @@ pub(super) fn scan(scan: &mut Scan, unit: u32, text: &str) {
         pipe: None,
         variables: HashMap::new(),
         pasted: 0,
+        unclosed: 0,
+        called: false,
     };
     lexer.run();
     let span = Span { start, end: scan.command_count() };
@@ -103,6 +107,10 @@ struct Lexer<'t, 's> {
     pipe: Option<Span>,
     variables: HashMap<String, String>,
     pasted: usize,
+    /// Quotes that were never closed; each costs a look at the rest of the text.
+    unclosed: u8,
+    /// `&` stood in front: a text names a command.
+    called: bool,
 }
 
 impl Lexer<'_, '_> {
@@ -133,6 +141,7 @@ impl Lexer<'_, '_> {
                     self.end_statement(true);
                 }
                 b'&' => {
+                    self.called |= self.words.is_empty() && self.word.is_none();
                     self.at += 1;
                     self.end_word();
                 }
@@ -142,6 +151,18 @@ impl Lexer<'_, '_> {
                 }
                 b'#' if self.word.is_none() => {
                     self.at += self.rest().find('\n').unwrap_or(self.rest().len());
+                }
+                // `$x='value'`, without spaces.
+                b'=' if self.words.is_empty()
+                    && self.word.as_ref().is_some_and(|word| word.text.starts_with('$')) =>
+                {
+                    let appends = self
+                        .word
+                        .as_mut()
+                        .is_some_and(|word| word.text.ends_with('+') && word.text.pop().is_some());
+                    self.at += 1;
+                    self.end_word();
+                    self.words.push(Word::literal(if appends { "+=" } else { "=" }));
                 }
                 b'`' => {
                     self.at += 1;
@@ -180,11 +201,16 @@ impl Lexer<'_, '_> {
 
     fn quoted(&mut self, quote: u8) {
         let start = self.at;
+        self.offset.get_or_insert(start);
         self.at += 1;
+        if self.unclosed >= MAX_UNCLOSED {
+            return;
+        }
         self.word().quoted = true;
         loop {
             match self.peek(0) {
                 None => {
+                    self.unclosed += 1;
                     // Never closed: an ordinary character after all, from its line's end on.
                     let line = self.text.get(start..).and_then(|rest| rest.find('\n'));
                     self.at = line.map_or(self.text.len(), |length| start + length);
@@ -287,18 +313,20 @@ impl Lexer<'_, '_> {
     fn end_statement(&mut self, piped: bool) {
         self.end_word();
         let offset = self.offset.take().unwrap_or(self.at) as u32;
+        let called = std::mem::take(&mut self.called);
         let mut words = std::mem::take(&mut self.words);
         format_operator(&mut words);
-        if let [target, equals, value, rest @ ..] = words.as_slice() {
-            if target.text.starts_with('$') && matches!(equals.text.as_str(), "=" | "+=") {
-                let name = target.text.trim_start_matches('$').to_owned();
-                if rest.is_empty() && value.quoted && !value.dynamic {
-                    let held = self.variables.entry(name).or_default();
-                    if equals.text == "=" {
-                        held.clear();
-                    }
-                    held.push_str(&value.text);
+        if let [target, equals, value, rest @ ..] = words.as_slice()
+            && target.text.starts_with('$')
+            && matches!(equals.text.as_str(), "=" | "+=")
+        {
+            let name = target.text.trim_start_matches('$').to_owned();
+            if rest.is_empty() && value.quoted && !value.dynamic {
+                let held = self.variables.entry(name).or_default();
+                if equals.text == "=" {
+                    held.clear();
                 }
+                held.push_str(&value.text);
             }
         }
         // `$x = command`: the command is what runs, its target stays in front of it as an assignment.
@@ -314,6 +342,7 @@ impl Lexer<'_, '_> {
             }
             return;
         }
+        let assigns_nothing = assigns.is_empty();
         let command = Command {
             words,
             assigns,
@@ -323,7 +352,13 @@ impl Lexer<'_, '_> {
             offset,
             ..Command::default()
         };
+        let text = !called
+            && matches!(self.text.as_bytes().get(offset as usize), Some(b'\'' | b'"'))
+            && assigns_nothing;
         let index = self.scan.push_named(command);
+        if let Some(index) = index.filter(|_| text) {
+            self.scan.unname(index);
+        }
         self.pipe = if piped { index.map(Span::one) } else { None };
     }
 }
@@ -340,13 +375,15 @@ fn format_operator(words: &mut Vec<Word>) {
     };
     let mut text = String::new();
     let mut rest = format.text.as_str();
+    let mut used = 0;
     while let Some(open) = rest.find('{') {
         text.push_str(rest.get(..open).unwrap_or(""));
         let tail = rest.get(open + 1..).unwrap_or("");
         let close = tail.find('}').unwrap_or(tail.len());
         let index = tail.get(..close).and_then(|digits| digits.parse::<usize>().ok());
-        if let Some(value) = index.and_then(|index| words.get(at + 1 + index)) {
+        if let Some((index, value)) = index.and_then(|index| Some((index, words.get(at + 1 + index)?))) {
             text.push_str(&value.text);
+            used = used.max(index + 1);
         }
         rest = tail.get(close + 1..).unwrap_or("");
         if text.len() > 4096 {
@@ -354,6 +391,9 @@ fn format_operator(words: &mut Vec<Word>) {
         }
     }
     text.push_str(rest);
+    // What stands behind the operator's arguments goes on.
+    let behind = words.split_off((at + 1 + used).min(words.len()));
     words.truncate(at - 1);
     words.push(Word { text, quoted: true, ..Word::default() });
+    words.extend(behind);
 }

@@ -180,10 +180,9 @@ pub(super) fn program_name(word: &Word) -> String {
         && out.contains(['?', '*', '['])
         && out.len() < 32
         && out.chars().any(char::is_alphanumeric)
+        && let Some(known) = GLOBBED.iter().find(|known| wildmatch::WildMatch::new(&out).matches(known))
     {
-        if let Some(known) = GLOBBED.iter().find(|known| wildmatch::WildMatch::new(&out).matches(known)) {
-            return (*known).to_owned();
-        }
+        return (*known).to_owned();
     }
     out
 }

@@ -68,10 +68,11 @@ pub(super) fn command(case: &mut Case<'_>, number: usize, index: usize, part: &P
     if reads_credential_file(command) {
         case.hit("crd-02", at);
     }
-    if let Some(fetch) = fetch::parse(command) {
-        if leaves(&fetch, case) && carries(part, command, &fetch) {
-            case.hit("crd-03", at);
-        }
+    if let Some(fetch) = fetch::parse(command)
+        && leaves(&fetch, case)
+        && carries(part, command, &fetch)
+    {
+        case.hit("crd-03", at);
     }
     connector(case, at, part, command);
 }

@@ -7,7 +7,7 @@ use super::mining::{self, is_miner_image};
 use super::{Case, Spot};
 use crate::indicators::is_miner;
 use crate::user_data::script::{Command, Role, absolute, role};
-use crate::user_data::{Content, Piece};
+use crate::user_data::{Content, Language, Piece};
 
 /// Layers of encoding from which on something is being hidden.
 const MANY_ENCODINGS: usize = 3;
@@ -134,21 +134,20 @@ pub(super) fn file(case: &mut Case<'_>, spot: Spot<'_>, target: &str, text: &str
     }
     let line_with =
         |needle: &str| text.lines().find(|line| line.contains(needle) && !line.trim_start().starts_with('#'));
-    if target.contains("/etc/sudoers") {
-        if let Some(line) = line_with("NOPASSWD") {
-            case.hit_spot("per-04", spot, line);
-        }
+    if target.contains("/etc/sudoers")
+        && let Some(line) = line_with("NOPASSWD")
+    {
+        case.hit_spot("per-04", spot, line);
     }
-    if target.contains("sshd_config") {
-        if let Some(line) = line_with("PermitRootLogin yes").or_else(|| line_with("PermitEmptyPasswords yes"))
-        {
-            case.hit_spot("per-04", spot, line);
-        }
+    if target.contains("sshd_config")
+        && let Some(line) = line_with("PermitRootLogin yes").or_else(|| line_with("PermitEmptyPasswords yes"))
+    {
+        case.hit_spot("per-04", spot, line);
     }
-    if target == "/etc/passwd" {
-        if let Some(line) = text.lines().find(|line| line.contains(":0:0:") && !line.starts_with("root:")) {
-            case.hit_spot("per-04", spot, line);
-        }
+    if target == "/etc/passwd"
+        && let Some(line) = text.lines().find(|line| line.contains(":0:0:") && !line.starts_with("root:"))
+    {
+        case.hit_spot("per-04", spot, line);
     }
     if target.contains("/apt/")
         || target.contains("/yum.repos.d/")
@@ -167,6 +166,11 @@ pub(super) fn file(case: &mut Case<'_>, spot: Spot<'_>, target: &str, text: &str
         if let Some(line) = preload {
             case.hit_spot("def-02", spot, line);
         }
+    }
+    let other =
+        [".go", ".c", ".java", ".js", ".lua", ".rs", ".cs", ".tcl"].iter().any(|end| target.ends_with(end));
+    if other && super::shells::socket_shell(Language::Other, text) {
+        case.hit_spot("net-04", spot, first);
     }
     container(case, spot, &target, text);
 }

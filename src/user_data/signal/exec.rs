@@ -1,7 +1,7 @@
 //! `exe`: what is fetched or decoded and then run, and from where.
 
 use super::fetch::{self, Standing};
-use super::flow::same_file;
+use super::paths::same_file;
 use super::{Case, Part};
 use crate::user_data::Language;
 use crate::user_data::script::{Command, UnitKind, Word, basename, language_of, reads_script};
@@ -55,10 +55,12 @@ pub(super) fn command(case: &mut Case<'_>, number: usize, index: usize, part: &P
             case.hit("exe-03", (number, index));
         }
     }
-    if let Some(fetch) = fetch::parse(command) {
-        if fetch.insecure && fetch.is_open() && fetch.standing(case.trust) == Standing::Untrusted {
-            case.hit("net-06", (number, index));
-        }
+    if let Some(fetch) = fetch::parse(command)
+        && fetch.insecure
+        && fetch.is_open()
+        && fetch.standing(case.trust) == Standing::Untrusted
+    {
+        case.hit("net-06", (number, index));
     }
 }
 
@@ -96,11 +98,8 @@ pub(super) fn runs(case: &mut Case<'_>, parts: &[Part<'_>]) {
     for run in &flow.runs {
         let Some(part) = parts.get(run.at.0) else { continue };
         let Some(command) = part.script.commands.get(run.at.1) else { continue };
-        let downloaded = flow
-            .downloads
-            .iter()
-            .filter(|download| same_file(&download.path, &run.path))
-            .max_by_key(|download| download.standing);
+        let itself = flow.downloads.iter().filter(|download| same_file(&download.path, &run.path));
+        let downloaded = itself.max_by_key(|download| download.standing).or_else(|| flow.unpacked(run));
         let mut known_good = false;
         if let Some(download) = downloaded {
             let verified = flow.is_verified(download, run.at)
@@ -122,7 +121,8 @@ pub(super) fn runs(case: &mut Case<'_>, parts: &[Part<'_>]) {
         let written = parts.iter().any(|part| {
             part.script.files.iter().any(|file| !file.decoded && same_file(&file.path, &run.path))
         });
-        if is_odd_place(&run.path) && !known_good && !written && !(downloaded.is_none() && only_trusted) {
+        let vouched = known_good || written || (downloaded.is_none() && only_trusted);
+        if is_odd_place(&run.path) && !vouched {
             case.hit("exe-05", run.at);
             if command.background {
                 case.hit("exe-06", run.at);
@@ -329,10 +329,11 @@ impl Case<'_> {
             .downloads
             .iter()
             .find(|download| same_file(&download.path, file) && basename(file).len() > 1);
-        if let Some(download) = found {
-            if download.standing == Standing::Untrusted && !flow.is_verified(download, at) {
-                self.run_download("exe-04", at, download.standing, download.open);
-            }
+        if let Some(download) = found
+            && download.standing == Standing::Untrusted
+            && !flow.is_verified(download, at)
+        {
+            self.run_download("exe-04", at, download.standing, download.open);
         }
     }
 

@@ -4,8 +4,9 @@ use std::collections::{HashMap, HashSet};
 
 use super::Part;
 use super::fetch::{self, Fetch, Output, Standing};
+use super::paths::{Directory, is_device, same_file};
 use crate::user_data::script::{
-    Command, RedirectOp, Span, SubKind, Word, absolute, basename, is_decoder, language_of, reads_script,
+    Command, RedirectOp, Span, SubKind, Word, basename, is_decoder, language_of, reads_script,
 };
 use crate::user_data::{Language, Trust};
 
@@ -41,6 +42,8 @@ pub struct Run {
 pub struct Flow {
     pub downloads: Vec<Download>,
     pub runs: Vec<Run>,
+    /// Directories that downloaded archives were unpacked into.
+    unpacked: Vec<Download>,
     /// Files whose content came out of a decoder, not known from the text.
     pub decoded: Vec<(String, Place)>,
     /// Commands that verify a checksum or signature, with what they say about files.
@@ -86,7 +89,7 @@ impl Flow {
             flow.variables_of(number, part, trust);
             let mut directory = Directory::default();
             for (index, command) in part.script.commands.iter().enumerate() {
-                directory.enter(part, command);
+                directory.enter(command);
                 flow.command((number, index), part, command, &directory, trust);
             }
         }
@@ -124,10 +127,10 @@ impl Flow {
                 self.add_download(Download { path, at, standing, open: fetch.is_open() });
             }
         } else if is_decoder(command) {
-            if let Some(path) = written(part, command) {
-                if self.decoded.len() < MAX_PATHS {
-                    self.decoded.push((directory.resolve(&path), at));
-                }
+            if let Some(path) = written(part, command)
+                && self.decoded.len() < MAX_PATHS
+            {
+                self.decoded.push((directory.resolve(&path), at));
             }
         } else if command.redirects.iter().any(|redirect| redirect.writes()) {
             // `echo "$downloaded" > file`
@@ -142,6 +145,9 @@ impl Flow {
             }
         }
         match command.name.as_str() {
+            "tar" | "bsdtar" | "unzip" | "7z" | "gunzip" | "expand-archive" | "cpio" => {
+                self.unpack(at, part, command, directory, trust);
+            }
             "mv" | "cp" | "install" | "ln" | "rename" => self.moved(at, command, directory),
             "sha256sum" | "sha512sum" | "sha1sum" | "md5sum" | "shasum" | "sha384sum" | "cosign"
             | "minisign" | "gpg" | "gpgv" | "gpg2" | "openssl" | "signify" | "slsa-verifier" | "rpmkeys" => {
@@ -153,10 +159,7 @@ impl Flow {
     }
 
     fn add_download(&mut self, download: Download) {
-        if self.downloads.len() < MAX_PATHS
-            && !download.path.is_empty()
-            && !download.path.starts_with("/dev/")
-        {
+        if self.downloads.len() < MAX_PATHS && !download.path.is_empty() && !is_device(&download.path) {
             self.downloads.push(download);
         }
     }
@@ -180,6 +183,69 @@ impl Flow {
             }
             self.add_download(Download { path, at, standing, open });
         }
+    }
+
+    /// An archive that was downloaded, or comes by pipe, is unpacked.
+    fn unpack(
+        &mut self,
+        at: Place,
+        part: &Part<'_>,
+        command: &Command,
+        directory: &Directory,
+        trust: &Trust,
+    ) {
+        let reach = self.reach_of_input((at.0, part), command, trust);
+        let operands: Vec<String> = command.operands().map(|word| directory.resolve(&word.text)).collect();
+        let from_file = self
+            .downloads
+            .iter()
+            .find(|download| operands.iter().any(|path| same_file(path, &download.path)));
+        let from_file = from_file.map(|download| (download.standing, download.open));
+        let Some((standing, open)) = reach.download().map(|standing| (standing, reach.open)).or(from_file)
+        else {
+            return;
+        };
+        let option = |name: &str| {
+            let at = command.args().iter().position(|word| word.text == name);
+            let attached = || {
+                command
+                    .args()
+                    .iter()
+                    .find_map(|word| word.text.strip_prefix(name).filter(|rest| rest.len() > 1))
+            };
+            at.and_then(|at| command.args().get(at + 1)).map(|word| word.text.as_str()).or_else(attached)
+        };
+        let options: &[&str] = if command.name == "unzip" {
+            &["-d"]
+        } else {
+            &["-C", "--directory=", "--directory", "-DestinationPath"]
+        };
+        let target = options.iter().find_map(|name| option(name)).unwrap_or(".");
+        let path = if target == "." { directory.current.clone() } else { directory.resolve(target) };
+        if self.unpacked.len() < MAX_PATHS {
+            self.unpacked.push(Download { path, at, standing, open });
+        }
+    }
+
+    /// The unpacked archive that a file which is run came out of.
+    pub fn unpacked(&self, run: &Run) -> Option<&Download> {
+        // Programs of the system also stand below where archives are unpacked to.
+        let system =
+            ["/usr/bin/", "/bin/", "/usr/sbin/", "/sbin/", "/usr/local/bin/", "/etc/", "/usr/local/sbin/"];
+        if system.iter().any(|root| run.path.starts_with(root)) {
+            return None;
+        }
+        let inside = |archive: &&Download| {
+            let root = archive.path.trim_end_matches('/');
+            let relative = !run.path.starts_with(['/', '~', '$']);
+            archive.at < run.at
+                && if root.is_empty() {
+                    relative
+                } else {
+                    run.path.strip_prefix(root).is_some_and(|rest| rest.starts_with('/'))
+                }
+        };
+        self.unpacked.iter().filter(inside).max_by_key(|archive| archive.standing)
     }
 
     fn check(&mut self, at: Place, part: &Part<'_>, command: &Command) {
@@ -443,48 +509,9 @@ fn script_argument(command: &Command, language: Option<Language>) -> Option<&str
     if let Some(redirect) = command.redirects.iter().find(|redirect| redirect.op == RedirectOp::Read) {
         return Some(redirect.target.text.as_str()).filter(|text| !text.starts_with("/dev/"));
     }
-    let word = command.operands().next()?;
+    // `start /b "" program`, `msiexec /i file`
+    let word = command.operands().find(|word| {
+        language.is_some() || !(word.text.starts_with('/') && word.text.len() < 6 || word.text.is_empty())
+    })?;
     Some(word.text.as_str()).filter(|text| !text.starts_with("/dev/fd/") && *text != "-")
-}
-
-/// The working directory, as far as `cd` gives it away.
-#[derive(Debug, Default)]
-struct Directory {
-    current: String,
-    home: bool,
-}
-
-impl Directory {
-    fn enter(&mut self, _part: &Part<'_>, command: &Command) {
-        match command.name.as_str() {
-            "cd" | "pushd" | "set-location" => {
-                let to = command.operands().next().map_or("/root", |word| word.text.as_str());
-                if to == "-" || to == ".." {
-                    self.current.clear();
-                } else {
-                    self.current = self.resolve(to);
-                }
-                self.home = false;
-            }
-            "popd" => self.current.clear(),
-            _ => {}
-        }
-    }
-
-    fn resolve(&self, path: &str) -> String {
-        let path = path.trim_start_matches("./");
-        if path.starts_with(['/', '~', '$']) || path.contains(":\\") || self.current.is_empty() {
-            return absolute(path);
-        }
-        absolute(&format!("{}/{path}", self.current.trim_end_matches('/')))
-    }
-}
-
-/// Whether two paths mean the same file; a relative one means any with its name.
-pub fn same_file(one: &str, other: &str) -> bool {
-    if one == other {
-        return !one.is_empty();
-    }
-    let relative = |path: &str| !path.starts_with(['/', '~', '$']) && !path.contains(":\\");
-    (relative(one) || relative(other)) && basename(one) == basename(other) && basename(one).len() > 1
 }

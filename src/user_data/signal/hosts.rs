@@ -102,7 +102,7 @@ impl<'a> Url<'a> {
         let host = match host.strip_prefix('[') {
             Some(six) => six.split(']').next().unwrap_or(six),
             None if host.starts_with('$') => host,
-            None => host.split(':').next().unwrap_or(host),
+            None => host.split(':').next().unwrap_or(host).trim_end_matches(']'),
         };
         Url { scheme, host, path }
     }
@@ -112,7 +112,7 @@ impl<'a> Url<'a> {
     }
 }
 
-const URL_ENDS: &[char] = &[' ', '\t', '\n', '\r', '"', '\'', '`', '<', '>', '|', ';', '\\', ')', ']', ','];
+const URL_ENDS: &[char] = &[' ', '\t', '\n', '\r', '"', '\'', '`', '<', '>', '|', ';', '\\', ')', ','];
 
 /// The kind of a host.
 pub fn host_kind(host: &str) -> HostKind {
@@ -240,13 +240,20 @@ pub fn is_trusted(url: &Url<'_>, trust: &Trust) -> bool {
         let own = trust.buckets.iter().map(String::as_str);
         return own.chain(TRUSTED.buckets.iter().copied()).any(|pattern| bucket_matches(pattern, &bucket));
     }
-    if TRUSTED.hosts.contains(host.as_str()) {
+    if TRUSTED.hosts.contains(host.as_str()) || is_aws_own(&host) {
         return true;
     }
     if host.split_once('.').is_some_and(|(_, parent)| matches_domain(&TRUSTED.domains, parent)) {
         return true;
     }
     TRUSTED.paths.iter().any(|(known, prefix)| *known == host && starts_with_path(url.path, prefix))
+}
+
+/// `awscli.amazonaws.com`: names right below amazonaws.com are AWS's own. What customers name stands below
+/// a service and a region.
+fn is_aws_own(host: &str) -> bool {
+    let label = host.strip_suffix(".amazonaws.com").unwrap_or("");
+    !label.is_empty() && !label.contains('.') && !label.starts_with("s3")
 }
 
 /// A path begins with a prefix that cannot be left by `..`.
@@ -344,6 +351,7 @@ mod tests {
         let trusted = |text: &str| Url::all(text).next().is_some_and(|url| is_trusted(&url, &trust));
         for url in [
             "https://get.docker.com",
+            "https://awscli.amazonaws.com/x.zip",
             "https://a.corp.example/x",
             "https://one.example/",
             "https://acme-boot.s3.eu-west-1.amazonaws.com/x",

@@ -86,8 +86,10 @@ pub(super) fn command(case: &mut Case<'_>, number: usize, index: usize, command:
     if SEEKERS.contains(&command.name.as_str()) || only_prints(command) {
         return;
     }
-    if names_miner(command) {
+    if starts_miner(command) {
         case.hit("min-01", at);
+    } else if names_miner(command) {
+        case.hit_weighing("min-01", NAMED, at);
     }
     let blocks =
         command.redirects.iter().any(|redirect| redirect.writes() && redirect.target.text == "/etc/hosts")
@@ -117,10 +119,23 @@ pub(super) fn command(case: &mut Case<'_>, number: usize, index: usize, command:
     }
 }
 
-fn names_miner(command: &Command) -> bool {
-    if is_miner(&command.name) {
-        return true;
+/// What a miner weighs that is fetched or installed, but not seen to be started.
+const NAMED: u32 = 45;
+
+/// A miner as a command, a service that is started, a container that is run.
+fn starts_miner(command: &Command) -> bool {
+    let operands = || command.operands().map(|word| word.text.as_str());
+    match command.name.as_str() {
+        "docker" | "podman" | "nerdctl" => {
+            operands().any(|text| text == "run") && operands().any(is_miner_image)
+        }
+        "systemctl" | "service" => installed(command).into_iter().any(is_miner),
+        "start-process" | "start" => operands().any(|text| is_miner(basename(text))),
+        name => is_miner(name),
     }
+}
+
+fn names_miner(command: &Command) -> bool {
     if HANDLERS.contains(&command.name.as_str()) {
         return command.operands().any(|word| is_miner(basename(word.text.trim_end_matches('/'))));
     }

@@ -13,8 +13,10 @@ mod flow;
 pub mod hosts;
 mod mining;
 mod network;
+mod paths;
 mod persistence;
 mod score;
+mod shells;
 mod strict;
 pub mod table;
 mod windows;
@@ -120,7 +122,8 @@ fn without_comments(text: &str) -> String {
     text.lines()
         .filter(|line| {
             let line = line.trim_start();
-            !(line.starts_with('#') && !line.starts_with("#!")) && !line.starts_with("//")
+            let comment = (line.starts_with('#') && !line.starts_with("#!")) || line.starts_with("//");
+            !comment
         })
         .collect::<Vec<_>>()
         .join("\n")
@@ -192,7 +195,7 @@ impl<'a> Part<'a> {
             if script::is_script_file(target, text) {
                 continue;
             }
-            let run = flow.runs.iter().find(|run| flow::same_file(&run.path, &script::absolute(target)));
+            let run = flow.runs.iter().find(|run| paths::same_file(&run.path, &script::absolute(target)));
             let language = run.map(|run| {
                 let command = parts.get(run.at.0).and_then(|part| part.script.commands.get(run.at.1));
                 command.and_then(|command| script::language_of(&command.name)).unwrap_or(Language::Shell)

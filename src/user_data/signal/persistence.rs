@@ -3,7 +3,8 @@
 use super::defence::writes_to;
 use super::exec::is_odd_place;
 use super::fetch::{self, Standing};
-use super::flow::{Place, same_file};
+use super::flow::Place;
+use super::paths::same_file;
 use super::{Case, Part};
 use crate::user_data::script::{
     Command, Role, UnitKind, absolute, is_decoder, language_of, reads_script, role,
@@ -56,15 +57,14 @@ fn scheduled_kind<'a>(part: &'a Part<'_>, command: &Command) -> Option<&'a UnitK
 /// A command that cron or the boot runs: does it fetch, decode, or run from an odd place?
 fn scheduled(case: &mut Case<'_>, at: Place, part: &Part<'_>, command: &Command) {
     // A file fetched straight into a cron or unit folder.
-    if let Some(fetch) = fetch::parse(command) {
-        if let fetch::Output::File(file) = &fetch.output {
-            if fetch.standing(case.trust) == Standing::Untrusted {
-                match role(&absolute(file)) {
-                    Role::Cron { .. } => case.hit("per-01", at),
-                    Role::Boot => case.hit("per-05", at),
-                    _ => {}
-                }
-            }
+    if let Some(fetch) = fetch::parse(command)
+        && let fetch::Output::File(file) = &fetch.output
+        && fetch.standing(case.trust) == Standing::Untrusted
+    {
+        match role(&absolute(file)) {
+            Role::Cron { .. } => case.hit("per-01", at),
+            Role::Boot => case.hit("per-05", at),
+            _ => {}
         }
     }
     let Some(kind) = scheduled_kind(part, command) else { return };

@@ -20,10 +20,10 @@ pub(super) fn command(case: &mut Case<'_>, number: usize, index: usize, part: &P
     let all = |needles: &[&str]| needles.iter().all(|needle| mentions(needle));
     downloads(case, at, part, command, &lower);
     match command.name.as_str() {
-        "set-mppreference" | "add-mppreference" => {
-            if mentions("-disable") || mentions("-exclusion") || mentions("-exclu") {
-                case.hit("def-04", at);
-            }
+        "set-mppreference" | "add-mppreference"
+            if (mentions("-disable") || mentions("-exclusion") || mentions("-exclu")) =>
+        {
+            case.hit("def-04", at);
         }
         "uninstall-windowsfeature" | "remove-windowsfeature" if mentions("defender") => {
             case.hit("def-04", at)
@@ -159,12 +159,12 @@ fn downloads(case: &mut Case<'_>, at: (usize, usize), part: &Part<'_>, command: 
         }
     }
     let hidden = lower.iter().any(|word| matches!(word.as_str(), "hidden" | "-windowstyle" | "/b"));
-    if matches!(command.name.as_str(), "start-process" | "saps" | "start") && hidden {
-        if let Some(run) = case.flow.runs.iter().find(|run| run.at == at) {
-            if super::exec::is_odd_place(&run.path) {
-                case.hit("exe-06", at);
-            }
-        }
+    if matches!(command.name.as_str(), "start-process" | "saps" | "start")
+        && hidden
+        && let Some(run) = case.flow.runs.iter().find(|run| run.at == at)
+        && super::exec::is_odd_place(&run.path)
+    {
+        case.hit("exe-06", at);
     }
     let carried = part
         .script

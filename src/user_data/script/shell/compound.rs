@@ -14,12 +14,12 @@ impl Lexer<'_, '_> {
     /// Open a frame. Pipes into a compound command go to the commands inside.
     pub(super) fn open(&mut self, kind: Kind, opened: usize) {
         let mut frame = Frame::new(kind, opened, self.scan.command_count());
-        if let Some(parent) = self.stack.last_mut() {
-            if frame.is_compound() || frame.kind == Kind::Paren {
-                frame.inherited = parent.pipe.take().or(parent.inherited);
-                frame.function = parent.function.take();
-                parent.offset = None;
-            }
+        if let Some(parent) = self.stack.last_mut()
+            && (frame.is_compound() || frame.kind == Kind::Paren)
+        {
+            frame.inherited = parent.pipe.take().or(parent.inherited);
+            frame.body_of = parent.function.take();
+            parent.offset = None;
         }
         self.stack.push(frame);
     }
@@ -53,7 +53,7 @@ impl Lexer<'_, '_> {
             Kind::Arithmetic { .. } => {}
             Kind::Array(name) => self.close_array(&name, frame.words),
             _ => {
-                if let Some(name) = frame.function {
+                if let Some(name) = frame.body_of {
                     self.scan.define(name, span);
                 }
                 if let Some(parent) = self.stack.last_mut() {
@@ -144,11 +144,25 @@ impl Lexer<'_, '_> {
                 return;
             }
         }
-        if word.brace && word.comma && !word.expanded {
-            if let Some(alternatives) = braces(&word) {
-                frame.words.extend(alternatives.into_iter().map(Word::literal));
-                return;
-            }
+        if word.brace
+            && word.comma
+            && !word.expanded
+            && let Some(alternatives) = braces(&word)
+        {
+            frame.words.extend(alternatives.into_iter().map(Word::literal));
+            return;
+        }
+        let declares = frame.words.first().is_some_and(|first| {
+            matches!(first.text.as_str(), "export" | "declare" | "local" | "readonly" | "typeset")
+        });
+        if let Some(equals) = word.equals.filter(|_| declares) {
+            let name = word.text.get(..equals).unwrap_or("").to_owned();
+            let mut value = word.finish();
+            frame.words.push(value.clone());
+            value.text.drain(..(equals + 1).min(value.text.len()));
+            self.scan.env.set(&name, &value, false);
+            frame.assigns.push((name, value));
+            return;
         }
         frame.words.push(word.finish());
     }
@@ -170,11 +184,12 @@ impl Lexer<'_, '_> {
     /// Whether the word is a keyword, which then has had its effect.
     fn keyword(&mut self, text: &str) -> bool {
         let at = self.at;
-        if let Some(frame) = self.stack.last_mut() {
-            if frame.group.is_some() && !matches!(text, "}" | "fi" | "done" | "esac" | "then" | "do") {
-                // A new command behind a closed one, with no separator: odd, but goes on.
-                frame.group = None;
-            }
+        if let Some(frame) = self.stack.last_mut()
+            && frame.group.is_some()
+            && !matches!(text, "}" | "fi" | "done" | "esac" | "then" | "do")
+        {
+            // A new command behind a closed one, with no separator: odd, but goes on.
+            frame.group = None;
         }
         let opens = |lexer: &mut Self, kind: Kind, header: Header| {
             if lexer.may_open() {
@@ -240,7 +255,7 @@ impl Lexer<'_, '_> {
                 }
                 // Kept as an assignment: what the loop variable takes, and where that comes from.
                 let mut words = words.into_iter();
-                let Some(name) = words.next() else { return None };
+                let name = words.next()?;
                 let mut value = Word::default();
                 for word in words.skip(1) {
                     if !value.text.is_empty() {

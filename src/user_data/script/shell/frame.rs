@@ -71,8 +71,10 @@ pub(super) struct Frame {
     pub inherited: Option<Span>,
     /// The compound command that just ended.
     pub group: Option<Span>,
-    /// The function whose body comes next, or is this.
+    /// The function whose body comes next.
     pub function: Option<String>,
+    /// The function whose body this is.
+    pub body_of: Option<String>,
 }
 
 impl Frame {
@@ -94,6 +96,7 @@ impl Frame {
             inherited: None,
             group: None,
             function: None,
+            body_of: None,
         }
     }
 

@@ -31,10 +31,11 @@ impl<'t> Lexer<'t, '_> {
     /// Where the body that starts at `start` ends, and where its delimiter's line does. A body without
     /// an end goes to the end of the text, as in bash, but is scanned as commands, too.
     fn body_end(&mut self, start: usize, delimiter: &str, strip: bool) -> (usize, usize) {
-        if let Some(lines) = &self.lines {
-            if lines.get(&(strip, delimiter)).is_none_or(|last| *last < start) {
-                return (self.text.len(), start);
-            }
+        if let Some(lines) = &self.lines
+            && lines.get(&(strip, delimiter)).is_none_or(|last| *last < start)
+        {
+            // Not the first one without an end: what follows is scanned as commands, and that is enough.
+            return (start, start);
         }
         let mut at = start;
         let rest = self.slice(start, self.text.len());

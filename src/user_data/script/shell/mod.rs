@@ -9,6 +9,7 @@ mod compound;
 mod frame;
 mod heredoc;
 mod operators;
+mod parameter;
 mod word;
 
 use super::nested::Scan;
@@ -178,12 +179,12 @@ impl<'t, 's> Lexer<'t, 's> {
         // A here-document's delimiter may be the last word of the line.
         self.end_word();
         self.at += 1;
-        if let Some((newline, behind)) = self.jump.take() {
-            if here <= newline {
-                self.end_line();
-                self.at = behind;
-                return;
-            }
+        if let Some((newline, behind)) = self.jump.take()
+            && here <= newline
+        {
+            self.end_line();
+            self.at = behind;
+            return;
         }
         self.end_line();
     }

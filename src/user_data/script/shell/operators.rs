@@ -14,10 +14,10 @@ impl Lexer<'_, '_> {
         while matches!(self.kind(), Some(Kind::Array(_))) && self.stack.len() > 1 {
             self.close_top();
         }
-        if let Some(frame) = self.stack.last_mut() {
-            if frame.header == Header::CaseWord || frame.header == Header::Function {
-                frame.header = Header::None;
-            }
+        if let Some(frame) = self.stack.last_mut()
+            && (frame.header == Header::CaseWord || frame.header == Header::Function)
+        {
+            frame.header = Header::None;
         }
     }
 
@@ -46,10 +46,10 @@ impl Lexer<'_, '_> {
             for _ in 0..found.unwrap_or(0) {
                 self.close_top();
             }
-            if let Some(frame) = self.stack.last_mut() {
-                if frame.kind == Kind::Case(Case::Commands) {
-                    frame.kind = Kind::Case(Case::Pattern);
-                }
+            if let Some(frame) = self.stack.last_mut()
+                && frame.kind == Kind::Case(Case::Commands)
+            {
+                frame.kind = Kind::Case(Case::Pattern);
             }
         }
     }
@@ -221,14 +221,14 @@ impl Lexer<'_, '_> {
             return self.open(Kind::Substitution(kind), opened);
         }
         let mut fd = None;
-        if let Some(frame) = self.stack.last_mut() {
-            if let Some(word) = &frame.word {
-                if word.bare() && word.start + word.text.len() == opened {
-                    fd = word.text.parse::<u8>().ok();
-                    if fd.is_some() || (word.text.starts_with('{') && word.text.ends_with('}')) {
-                        frame.word = None;
-                    }
-                }
+        if let Some(frame) = self.stack.last_mut()
+            && let Some(word) = &frame.word
+            && word.bare()
+            && word.start + word.text.len() == opened
+        {
+            fd = word.text.parse::<u8>().ok();
+            if fd.is_some() || (word.text.starts_with('{') && word.text.ends_with('}')) {
+                frame.word = None;
             }
         }
         self.end_word();

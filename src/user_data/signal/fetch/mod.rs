@@ -1,5 +1,9 @@
 //! Downloads and uploads: what a command fetches, from where, and where it puts it.
 
+mod others;
+#[cfg(test)]
+mod tests;
+
 use super::hosts::{HostKind, Url, bucket_of, is_trusted};
 use crate::user_data::Trust;
 use crate::user_data::script::{Command, basename};
@@ -80,11 +84,11 @@ pub fn parse(command: &Command) -> Option<Fetch<'_>> {
         "wget" | "wget2" => Some(wget(command)),
         "aria2c" | "axel" | "fetch" | "lwp-download" | "lwp-request" | "GET" | "lynx" | "links"
         | "elinks" | "w3m" | "http" | "https" | "xh" => Some(generic(command)),
-        "aws" => aws_s3(command),
-        "gsutil" | "s3cmd" | "s5cmd" | "mc" | "rclone" | "azcopy" => cloud_copy(command),
-        "tftp" | "ftp" | "ftpget" | "scp" | "sftp" | "rsync" => remote_copy(command),
+        "aws" => others::aws_s3(command),
+        "gsutil" | "s3cmd" | "s5cmd" | "mc" | "rclone" | "azcopy" => others::cloud_copy(command),
+        "tftp" | "ftp" | "ftpget" | "scp" | "sftp" | "rsync" => others::remote_copy(command),
         "invoke-webrequest" | "iwr" | "invoke-restmethod" | "irm" | "start-bitstransfer" | "bitsadmin"
-        | "certutil" | "new-object" | "webclient" => windows(command),
+        | "certutil" | "new-object" | "webclient" => others::windows(command),
         _ => None,
     }
     .filter(|fetch| !fetch.urls.is_empty() || command.args().iter().any(|word| word.dynamic))
@@ -308,146 +312,4 @@ fn generic(command: &Command) -> Fetch<'_> {
         *file = format!("{}/{file}", directory.trim_end_matches('/'));
     }
     fetch
-}
-
-/// `aws s3 cp s3://bucket/key file`, `aws s3api get-object`.
-fn aws_s3(command: &Command) -> Option<Fetch<'_>> {
-    let operands: Vec<&str> = command.operands().map(|word| word.text.as_str()).collect();
-    let at = operands.iter().position(|text| *text == "s3")?;
-    let verb = operands.get(at + 1)?;
-    if !matches!(*verb, "cp" | "mv" | "sync") {
-        return None;
-    }
-    let from = operands.get(at + 2)?;
-    let to = operands.get(at + 3).copied().unwrap_or("");
-    if !from.starts_with("s3://") {
-        return None;
-    }
-    let urls: Vec<Url<'_>> = Url::argument(from).into_iter().collect();
-    Some(Fetch { output: local_target(&urls, to), urls, ..Fetch::default() })
-}
-
-/// The file that a copy to `to` makes.
-fn local_target(urls: &[Url<'_>], to: &str) -> Output {
-    if to.is_empty() || to == "." || to.ends_with('/') {
-        let Output::File(name) = remote_name(urls) else { return Output::Standard };
-        let folder = to.trim_start_matches('.');
-        return Output::File(format!("{folder}{name}"));
-    }
-    to_file(to)
-}
-
-fn cloud_copy(command: &Command) -> Option<Fetch<'_>> {
-    let mut urls: Vec<Url<'_>> = command
-        .operands()
-        .filter(|word| word.text.contains("://"))
-        .filter_map(|word| Url::argument(&word.text))
-        .collect();
-    urls.truncate(1);
-    let to = command.operands().last().map_or("", |word| word.text.as_str());
-    if urls.is_empty() || to.contains("://") {
-        return None;
-    }
-    Some(Fetch { output: local_target(&urls, to), urls, ..Fetch::default() })
-}
-
-fn remote_copy(command: &Command) -> Option<Fetch<'_>> {
-    let mut urls = Vec::new();
-    let mut output = Output::Standard;
-    let mut upload = false;
-    let operands: Vec<&str> = command.operands().map(|word| word.text.as_str()).collect();
-    for (index, text) in operands.iter().enumerate() {
-        let host = text.split(':').next().unwrap_or(text).rsplit('@').next().unwrap_or(text);
-        let remote = (text.contains(':') && !text.starts_with('/'))
-            || matches!(command.name.as_str(), "tftp" | "ftp" | "ftpget");
-        if let Some(url) = Url::argument(host).filter(|_| remote) {
-            upload =
-                index > 0 && index + 1 == operands.len() && matches!(command.name.as_str(), "scp" | "rsync");
-            urls.push(url);
-        } else if index + 1 == operands.len() {
-            output = to_file(text);
-        }
-    }
-    if urls.is_empty() {
-        return None;
-    }
-    Some(Fetch { urls, output, upload, insecure: false })
-}
-
-/// PowerShell's and Windows' own ways.
-fn windows(command: &Command) -> Option<Fetch<'_>> {
-    let lower: Vec<String> = command.words.iter().map(|word| word.text.to_ascii_lowercase()).collect();
-    let mentions = |text: &str| lower.iter().any(|word| word.contains(text));
-    match command.name.as_str() {
-        "certutil" if !mentions("urlcache") && !mentions("verifyctl") => return None,
-        "new-object" if !mentions("webclient") && !mentions("httpclient") && !mentions("xmlhttp") => {
-            return None;
-        }
-        _ => {}
-    }
-    let urls: Vec<Url<'_>> = command.args().iter().flat_map(|word| Url::all(&word.text)).collect();
-    let mut output = Output::Standard;
-    let mut upload = mentions("uploadfile") || mentions("uploadstring") || mentions("uploaddata");
-    for (index, word) in lower.iter().enumerate() {
-        let next = || command.words.get(index + 1).map_or("", |word| word.text.as_str());
-        match word.as_str() {
-            "-outfile" | "-o" | "-destination" | "-out" | "-outf" => output = Output::File(next().to_owned()),
-            "-method" => upload |= matches!(next().to_ascii_lowercase().as_str(), "post" | "put"),
-            "-body" | "-infile" => upload = true,
-            _ if word.contains("downloadfile") => {
-                output =
-                    command.words.last().map_or(Output::Standard, |word| Output::File(word.text.clone()));
-            }
-            _ => {}
-        }
-    }
-    if matches!(command.name.as_str(), "certutil" | "bitsadmin" | "start-bitstransfer")
-        && output == Output::Standard
-    {
-        output = command.operands().last().map_or(Output::Standard, |word| to_file(&word.text));
-    }
-    Some(Fetch { urls, output, upload, insecure: false })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::user_data::Language;
-    use crate::user_data::script::scan;
-
-    #[test]
-    fn downloads_give_their_host_and_where_they_go() {
-        for (line, host, output) in [
-            ("curl -fsSLo /tmp/x https://a.example/y", "a.example", "/tmp/x"),
-            ("curl -fsSL https://a.example/y -o x --retry 3", "a.example", "x"),
-            ("curl -sLO https://a.example/d/y.sh?z=1", "a.example", "y.sh"),
-            ("curl -H 'X: https://no.example' --url https://a.example/y", "a.example", "-"),
-            ("curl -k 203.0.113.4:8080/y > /opt/y", "203.0.113.4", "-"),
-            ("wget -q https://a.example/y.sh", "a.example", "y.sh"),
-            ("wget -qO- https://a.example/y.sh", "a.example", "-"),
-            ("wget -nv -P /tmp https://a.example/y.sh", "a.example", "/tmp/y.sh"),
-            ("aws --region us-east-1 s3 cp s3://bucket/k/y.sh /tmp/", "bucket", "/tmp/y.sh"),
-            ("aws s3 cp s3://bucket/k/y.sh .", "bucket", "y.sh"),
-            ("scp -r bob@a.example:/x /opt/y", "a.example", "/opt/y"),
-        ] {
-            let script = scan(Language::Shell, line);
-            let fetch = parse(&script.commands[0]).unwrap_or_else(|| panic!("{line}"));
-            assert_eq!(fetch.urls.first().map(|url| url.host), Some(host), "{line}");
-            let file = match fetch.output {
-                Output::File(file) => file,
-                _ => "-".to_owned(),
-            };
-            assert_eq!(file, output, "{line}");
-        }
-    }
-
-    #[test]
-    fn what_fetches_nothing_is_no_download() {
-        for line in
-            ["aws s3 ls", "aws s3 cp x s3://b/k", "certutil -hashfile x", "echo curl http://x", "gsutil ls"]
-        {
-            let script = scan(Language::Shell, line);
-            assert_eq!(parse(&script.commands[0]), None, "{line}");
-        }
-    }
 }

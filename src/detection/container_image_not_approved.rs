@@ -1,0 +1,201 @@
+//! A container image was pulled, declared or run that comes from no approved registry.
+
+use serde_json::json;
+
+use super::registry::{self, Standing, Used};
+use super::{Context, Detection, Match, NextStep, Stage, Subject, Verdict, evidence, runtime};
+use crate::activity::Activity;
+use crate::severity::Severity;
+
+pub static DETECTION: Detection = Detection {
+    id: "container-image-not-approved",
+    title: "Container image from a registry that is not approved",
+    severity: Severity::Low,
+    score: 45,
+    source: "DET0248 AN0691 ImageRegistryAllowList; Splunk: Cisco Isovalent - Non Allowlisted Image Use",
+    approval: true,
+    stage: Stage::Event,
+    judge,
+};
+
+fn judge(activity: &Activity, context: &Context<'_>) -> Verdict {
+    let used = match registry::used(activity) {
+        Ok(used) => used,
+        Err(verdict) => return verdict,
+    };
+    let mut unsure = None;
+    let mut approved = None;
+    let mut foreign: Vec<(&Used<'_>, String)> = Vec::new();
+    for used in &used {
+        match registry::standing(activity, context.policy, used) {
+            Standing::Foreign(why) => foreign.push((used, why)),
+            Standing::Approved(why) => approved = Some(why),
+            Standing::Unsure(reason) => unsure = Some(reason),
+        }
+    }
+    let Some((first, why)) = foreign.first() else {
+        return match (unsure, approved) {
+            (Some(reason), _) => Verdict::CannotTell(reason),
+            (None, Some(why)) => Verdict::Pass(why),
+            (None, None) => Verdict::NotApplicable("no container image is used".to_owned()),
+        };
+    };
+    let Some(reference) = &first.reference else { return Verdict::CannotTell(registry::not_named()) };
+    let repository = reference.repository();
+    let mut others: Vec<String> = foreign
+        .iter()
+        .filter_map(|(used, _)| Some(used.reference.as_ref()?.repository()))
+        .filter(|other| *other != repository)
+        .collect();
+    others.sort();
+    others.dedup();
+    let mut seen = evidence([
+        ("image", json!(first.image.name)),
+        ("repository", json!(repository)),
+        ("digest", json!(reference.digest)),
+        ("tag", json!(reference.tag)),
+        ("namespace", json!(first.namespace)),
+        ("why", json!(why)),
+        ("upstream", json!(first.upstream.as_ref().map(|upstream| upstream.repository()))),
+        ("other_images", if others.is_empty() { json!(null) } else { json!(others) }),
+        ("used_by", json!(activity.actor.as_ref().map(|actor| &actor.principal))),
+    ]);
+    if let Some(place) = activity.action.place() {
+        seen.extend(runtime::seen(place).into_iter().filter(|(key, _)| key != "image"));
+    }
+    let more = match others.len() {
+        0 => String::new(),
+        count => format!(" So do {count} more of the same declaration."),
+    };
+    let mut next_steps: Vec<NextStep> =
+        activity.action.place().map(|place| runtime::look(activity, place)).into_iter().collect();
+    next_steps.push(NextStep::new(
+        "Ask who uses it and why; copy what you need into a registry of your own, by digest.",
+        None,
+    ));
+    next_steps.push(NextStep::new(
+        format!(
+            "If the source is fine, list it in the policy: `containers: {{registries: [\"{repository}\"]}}`."
+        ),
+        None,
+    ));
+    let listed = !context.policy.containers.registries.is_empty();
+    let internal = first.namespace.is_some_and(|namespace| {
+        let patterns = &context.policy.containers.namespaces.internal_only;
+        patterns.iter().any(|pattern| crate::policy::like(pattern, namespace))
+    });
+    Verdict::Match(Box::new(Match {
+        subject: Subject::ContainerImage { repository },
+        // With no list of their own, people have not said that they care.
+        severity: (listed || internal).then_some(Severity::Medium),
+        summary: format!("{reference} comes from outside the approved registries: {why}.{more}"),
+        evidence: seen,
+        next_steps,
+        not_inspected: unsure.into_iter().collect(),
+    }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::activity::{Action, DeclaredContainer, WorkloadKind};
+    use crate::detection::testing::*;
+    use crate::policy::Policy;
+
+    const OWN: &str = "111122223333.dkr.ecr.eu-central-1.amazonaws.com/team/app:1";
+
+    fn judged(event: &Activity, yaml: &str) -> Verdict {
+        Given::none().judge(&DETECTION, event, &policy(yaml))
+    }
+
+    #[test]
+    fn a_foreign_image_fires_wherever_it_shows() {
+        let mut shell = process("/bin/ls", "");
+        shell.place = pod("docker.io/evil/app:2");
+        for event in [
+            started("evil/app:2"),
+            pulled("index.docker.io/evil/app"),
+            executed(shell),
+            declared(workload(WorkloadKind::TaskDefinition, "evil/app@sha256:zz")),
+            declared(workload(WorkloadKind::Pod, "docker-pullable://evil/app")),
+            declared(workload(WorkloadKind::Function, "evil/app")),
+        ] {
+            let found = matched(judged(&event, "{}"));
+            // One alert an image repository, however it is spelt and whatever runs in it.
+            assert_eq!(
+                found.subject,
+                Subject::ContainerImage { repository: "docker.io/evil/app".to_owned() }
+            );
+            assert_eq!(found.severity, None);
+        }
+        assert_eq!(DETECTION.severity, Severity::Low);
+    }
+
+    #[test]
+    fn own_images_pass() {
+        passed(judged(&started(OWN), "{}"));
+        passed(judged(&declared(workload(WorkloadKind::Pod, OWN)), "{}"));
+    }
+
+    #[test]
+    fn it_is_medium_once_the_policy_names_registries() {
+        let yaml = "containers: {registries: [registry.example.com]}";
+        passed(judged(&started("registry.example.com/a"), yaml));
+        assert_eq!(matched(judged(&started("evil/app"), yaml)).severity, Some(Severity::Medium));
+        let yaml = "containers: {namespaces: {internal_only: [web]}}";
+        assert_eq!(matched(judged(&started("evil/app"), yaml)).severity, Some(Severity::Medium));
+    }
+
+    /// The published rule compares name and tag only.
+    #[test]
+    fn a_listed_digest_approves_that_digest_alone() {
+        let yaml = format!("containers: {{registries: [\"evil/app@{}\"]}}", digest());
+        let mut event = started("evil/app:1");
+        matched(judged(&event, &yaml));
+        if let Action::ContainerStarted(start) = &mut event.action {
+            start.place.image.as_mut().unwrap().digest = Some(digest());
+        }
+        passed(judged(&event, &yaml));
+    }
+
+    #[test]
+    fn one_foreign_sidecar_is_enough() {
+        let mut pod = workload(WorkloadKind::Pod, OWN);
+        for image in ["evil/one", "evil/two"] {
+            pod.containers.push(DeclaredContainer {
+                image: crate::activity::ContainerImage { name: image.to_owned(), digest: None },
+                ..DeclaredContainer::default()
+            });
+        }
+        let found = matched(judged(&declared(pod), "{}"));
+        assert_eq!(found.subject, Subject::ContainerImage { repository: "docker.io/evil/one".to_owned() });
+        assert_eq!(found.evidence["other_images"][0], "docker.io/evil/two");
+    }
+
+    #[test]
+    fn what_names_no_repository_cannot_be_told() {
+        for image in ["", "${IMAGE}", &digest()] {
+            assert_eq!(cannot_tell(judged(&started(image), "{}")).code, "container-image-not-named");
+        }
+        let mut event = started("x");
+        if let Action::ContainerStarted(start) = &mut event.action {
+            start.place.image = None;
+        }
+        cannot_tell(judged(&event, "{}"));
+        let nowhere = Activity { account: String::new(), ..started(OWN) };
+        assert_eq!(cannot_tell(judged(&nowhere, "{}")).code, "account-not-named");
+    }
+
+    #[test]
+    fn what_uses_no_image_is_left_alone() {
+        let mut failed = workload(WorkloadKind::TaskDefinition, "evil/app");
+        failed.failed = Some("AccessDenied".to_owned());
+        let mut host = process("/bin/ls", "");
+        host.place.image = None;
+        let mut service = workload(WorkloadKind::Service, "");
+        service.containers.clear();
+        for event in [declared(failed), executed(host), declared(service), pushed(push())] {
+            not_applicable(Given::none().judge(&DETECTION, &event, &Policy::default()));
+        }
+    }
+}

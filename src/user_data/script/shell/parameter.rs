@@ -1,0 +1,156 @@
+//! `${...}` and `$name`.
+
+use super::Lexer;
+use super::frame::{Frame, Kind, WordBuf};
+use super::word::identifier;
+
+impl Lexer<'_, '_> {
+    pub(super) fn open_parameter(&mut self) {
+        let opened = self.at;
+        let mut start = self.at + 2;
+        let mut prefix = None;
+        if let Some(byte @ (b'#' | b'!')) = self.bytes.get(start)
+            && self.bytes.get(start + 1).is_some_and(|byte| byte.is_ascii_alphanumeric() || *byte == b'_')
+        {
+            prefix = Some(*byte);
+            start += 1;
+        }
+        let rest = self.bytes.get(start..).unwrap_or_default();
+        let length = match rest.first() {
+            Some(b'@' | b'*' | b'#' | b'?' | b'$' | b'!' | b'-') => 1,
+            Some(byte) if byte.is_ascii_digit() => {
+                rest.iter().take_while(|byte| byte.is_ascii_digit()).count()
+            }
+            _ => identifier(rest),
+        };
+        let mut name = self.slice(start, start + length).to_owned();
+        self.word();
+        self.at = start + length;
+        match prefix {
+            Some(b'!') => name = self.scan.env.get(&name, 0).text.unwrap_or_default(),
+            Some(_) => name.insert(0, '#'),
+            None => {}
+        }
+        self.open(Kind::Parameter(name), opened);
+    }
+
+    /// One step between a parameter's name and its closing brace.
+    pub(super) fn step_parameter(&mut self) {
+        let outer_quotes = self.stack.iter().rev().nth(1).is_some_and(Frame::quotes);
+        let start = self.at;
+        while let Some(byte) = self.peek(0) {
+            if matches!(byte, b'}' | b'\\' | b'$' | b'`' | b'"') || (byte == b'\'' && !outer_quotes) {
+                break;
+            }
+            self.at += 1;
+        }
+        self.take(start);
+        match self.peek(0) {
+            Some(b'}') => {
+                self.at += 1;
+                self.close_top();
+            }
+            Some(b'\\') => {
+                // Patterns keep their escapes; `transform` undoes them.
+                self.at += 1;
+                if self.peek(0) == Some(b'/') {
+                    self.word().text.push('\\');
+                }
+                if self.peek(0).is_some() {
+                    self.literal_byte();
+                }
+            }
+            Some(b'"') => {
+                let opened = self.at;
+                self.at += 1;
+                self.open_double_quotes(opened);
+            }
+            Some(b'\'') => self.single_quoted(),
+            Some(b'$') => self.dollar(),
+            Some(b'`') => self.backtick(),
+            _ => {}
+        }
+    }
+
+    /// A parameter's closing brace was met: `word` is what stood behind the name.
+    pub(super) fn close_parameter(&mut self, name: &str, word: Option<WordBuf>) {
+        let operation = word.unwrap_or_default();
+        let quoted = self.top().is_some_and(Frame::quotes);
+        if let Some(from) = operation.from {
+            let into = self.word().expansions();
+            into.subs.extend(from.subs);
+            into.vars.extend(from.vars);
+        }
+        self.word().dynamic |= operation.dynamic;
+        if let Some(name) = name.strip_prefix('#') {
+            match self.scan.env.get(name, 0).text {
+                Some(value) => self.paste(&value.chars().count().to_string(), quoted),
+                None => self.paste_unknown("0"),
+            }
+            return;
+        }
+        if operation.text.is_empty() || !operation.text.starts_with(['=', ':']) {
+            return self.expand(name, &operation.text, quoted);
+        }
+        self.expand(name, &operation.text, quoted);
+        if let Some(value) = operation.text.strip_prefix(":=").or_else(|| operation.text.strip_prefix('='))
+            && self.scan.env.items(name).is_none()
+        {
+            let word = super::super::Word {
+                text: value.to_owned(),
+                dynamic: operation.dynamic,
+                ..Default::default()
+            };
+            self.scan.env.set(name, &word, false);
+        }
+    }
+
+    /// `$name` or `${name operation}`.
+    pub(super) fn expand(&mut self, name: &str, operation: &str, quoted: bool) {
+        if name.is_empty() {
+            return self.paste_unknown("${}");
+        }
+        if matches!(name, "@" | "*") || name.bytes().all(|byte| byte.is_ascii_digit()) {
+            // Positional parameters: unset at the top of a user data script, unknown in functions.
+            let other = [":-", ":=", "-", "="].iter().find_map(|prefix| operation.strip_prefix(prefix));
+            self.word().expansions().vars.push(name.to_owned());
+            match other {
+                Some(other) => self.paste(other, quoted),
+                None => {
+                    let word = self.word();
+                    word.expanded = true;
+                    word.dynamic = true;
+                }
+            }
+            return;
+        }
+        if matches!(operation, "[@]" | "[*]") && self.scan.env.items(name).is_some() {
+            let count = self.scan.env.items(name).map_or(0, <[String]>::len);
+            if !self.scan.spend_expansion(count.saturating_mul(8)) {
+                return self.paste_unknown("$()");
+            }
+            let items = self.scan.env.items(name).map(<[String]>::to_vec).unwrap_or_default();
+            for (index, item) in items.iter().enumerate() {
+                if index > 0 {
+                    self.split_word(quoted && operation == "[*]");
+                }
+                self.paste(item, true);
+            }
+            return;
+        }
+        let value = self.scan.env.apply(name, operation);
+        let several = self.scan.env.items(name).is_some_and(|items| items.len() > 1);
+        if value.dynamic || several {
+            let word = self.word();
+            word.dynamic |= value.dynamic;
+            word.expansions().vars.push(name.to_owned());
+        }
+        match value.text {
+            Some(text) => self.paste(&text, quoted),
+            None => {
+                let placeholder = format!("${{{name}}}");
+                self.paste_unknown(&placeholder);
+            }
+        }
+    }
+}
