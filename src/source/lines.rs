@@ -7,7 +7,9 @@ use serde_json::Value;
 
 use super::envelope::Envelope;
 use super::fields::{at, get, str, text_at};
-use super::{Reading, auditd, docker_events, eks_audit, flow_log, resolver, sysmon, tetragon};
+use super::{
+    Reading, auditd, cloudtrail, docker_events, eks_audit, eventbridge, flow_log, resolver, sysmon, tetragon,
+};
 use crate::activity::{Action, Activity, Place};
 use crate::hash;
 
@@ -79,6 +81,9 @@ impl<'a> Lines<'a> {
         if let Some(read) = read_json(value, envelope, &self.host) {
             return self.take(read);
         }
+        if let Some(read) = recorded(value, envelope) {
+            return self.merge(read);
+        }
         let Some(inner) = shipped(value) else { return Err(UNKNOWN.to_owned()) };
         let before = self.host.node.clone();
         if let Some(node) = text_at(value, &["kubernetes", "host"]) {
@@ -103,6 +108,16 @@ impl<'a> Lines<'a> {
                 Ok(())
             }
             other => other,
+        }
+    }
+
+    fn merge(&mut self, mut read: Reading) -> Result<(), String> {
+        match read.unreadable.pop() {
+            Some(problem) => Err(problem.reason),
+            None => {
+                self.reading.add(read);
+                Ok(())
+            }
         }
     }
 
@@ -149,6 +164,17 @@ fn read_json(value: &Value, envelope: &Envelope<'_>, host: &Place) -> Option<Res
         return Some(docker_events::read(value, envelope, host));
     }
     None
+}
+
+/// Trails and event buses write to log groups as well.
+fn recorded(value: &Value, envelope: &Envelope<'_>) -> Option<Reading> {
+    if eventbridge::is_event(value) {
+        Some(eventbridge::read(value, envelope))
+    } else if cloudtrail::is_record(value) {
+        Some(cloudtrail::read(value, envelope))
+    } else {
+        None
+    }
 }
 
 /// What Fluent Bit, Docker's own log files and other shippers put a line into.

@@ -8,7 +8,7 @@
 //!                                                                      -> cloudtrail, ecr_events, ecs_task,
 //!                                                                         guardduty, inspector, pull_through
 //!                                                                      -> ocsf, azure, gcp
-//!                                                                 -> awslogs -> lines -> one reader a log format
+//!                                                                      -> awslogs -> lines -> one log format each
 //! ```
 
 mod auditd;

@@ -100,6 +100,13 @@ fn what_is_no_delivery_is_told() {
 }
 
 #[test]
+fn a_trails_records_are_read_from_its_log_group() {
+    let event = crate::source::tests::sample("put-image-at-night")["detail"].clone();
+    let reading = read_all(&delivery(&document(&[event.to_string()])));
+    assert_eq!(reading.activities[0].action.name(), "ImagePushed");
+}
+
+#[test]
 fn a_cluster_and_an_instance_come_from_the_logs_name() {
     let mut document = document(&["type=EXECVE msg=audit(1772787600.123:77): argc=1 a0=\"id\"".to_owned()]);
     document["logGroup"] = json!("/var/log/audit");
@@ -168,7 +175,10 @@ fn the_same_lines_tell_the_same_from_a_plain_file() {
         // Sysmon's and the engines' samples are of two kinds, which no file mixes.
         let text = name != "sysmon" && name != "docker-events";
         let lines: Vec<&str> = lines.into_iter().filter(|line| text || !line.starts_with('{')).collect();
-        let expected = read_all(&document(&lines.iter().map(|line| (*line).to_owned()).collect::<Vec<_>>()));
+        let lines_alone: Vec<String> = lines.iter().map(|line| (*line).to_owned()).collect();
+        let mut batch = document(&lines_alone);
+        batch["logGroup"] = json!("");
+        let expected = read_all(&batch);
         let file = crate::source::read_bytes(lines.join("\n").as_bytes(), &surroundings());
         assert_eq!(file.unreadable, [], "{name}");
         let actions =
