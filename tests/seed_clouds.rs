@@ -31,6 +31,7 @@ fn seed_c4_azure_machine_from_an_image_that_is_not_approved() {
         assert_eq!(text(&found[0], "/cloud/provider"), "Azure");
         assert_eq!(text(&found[0], "/cloud/account/uid"), "3f2a91c4-7b0d-4e58-9a61-0c5d7e8f1b23");
         assert_eq!(text(&found[0], "/cloud/region"), "westeurope");
+        assert_eq!(found[0].pointer("/unmapped/not_inspected"), None, "AWS was asked about it");
         assert!(!found[0].to_string().contains("console.aws"), "{name}");
     }
     assert!(findings("azure-vm-canonical", true).is_empty(), "a listed publisher");

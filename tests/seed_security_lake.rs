@@ -67,5 +67,17 @@ fn launches_from_security_lake_are_judged_like_cloudtrails() {
         assert_eq!(trail, lake, "{name}");
         assert_eq!(lake.len(), 1, "{name}");
     }
-    assert_eq!(detections("security-lake.jsonl", None), ["ecr-push-outside-hours"]);
+    let mut lines = detections("security-lake.jsonl", None);
+    lines.sort();
+    assert_eq!(lines, ["ecr-push-outside-hours", "mining-pool-dns"]);
+}
+
+#[test]
+fn what_ran_is_judged_from_security_lake_too() {
+    let leads = |name: &str| detections(&format!("ocsf-{name}.json"), None);
+    assert!(leads("process-miner").contains(&"miner-process".to_owned()));
+    assert_eq!(leads("network-mining-port"), ["mining-pool-connection"]);
+    assert_eq!(leads("dns-mining-pool"), ["mining-pool-dns"]);
+    assert_eq!(leads("kubernetes-pod"), ["container-image-lookalike"]);
+    assert!(leads("kubernetes-exec").is_empty());
 }

@@ -250,6 +250,18 @@ mod tests {
         }
     }
 
+    /// AWS knows nothing of these machines, and their accounts are no accounts there.
+    #[test]
+    fn no_detection_asks_aws_about_another_cloud() {
+        let policy = policy("{}");
+        for activity in [azure("x"), gcp("y"), machine(Cloud::Azure, OWN, ImageRef::Unknown)] {
+            for detection in crate::detection::REGISTRY {
+                let verdict = Given::none().judge(detection, &activity, &policy);
+                assert!(!matches!(verdict, Verdict::Need(_)), "{}", detection.id);
+            }
+        }
+    }
+
     #[test]
     fn attempts_are_not_judged() {
         let mut activity = gcp("stranger");
