@@ -200,7 +200,15 @@ fn every_sample_event_reaches_the_function() {
     let mut events = Vec::new();
     for path in samples() {
         let name = path.strip_prefix(root().join("events")).unwrap().to_str().unwrap().to_owned();
-        let found: Vec<Value> = read(&path).iter().flat_map(envelopes).collect();
+        let payloads = read(&path);
+        // Logs come by a subscription, not by a bus.
+        if payloads
+            .iter()
+            .all(|payload| payload.get("logEvents").is_some() || payload.get("awslogs").is_some())
+        {
+            continue;
+        }
+        let found: Vec<Value> = payloads.iter().flat_map(envelopes).collect();
         assert!(!found.is_empty(), "{name} holds no event that a bus could carry");
         events.extend(found.into_iter().map(|event| (name.clone(), event)));
     }
