@@ -20,8 +20,12 @@ pub struct Launch {
     pub template: Option<TemplateRef>,
     pub reservation: Option<String>,
     pub client_token: Option<String>,
-    /// CloudTrail left out the response for its size: instances, tags and subnets are incomplete.
+    /// CloudTrail left out the response for its size: instances, tags and subnets are incomplete. In the
+    /// other clouds: the record does not carry the request.
     pub response_omitted: bool,
+    /// What else the launch brought along, for people: `startup-script-url`, `customData`. Set for the
+    /// other clouds only, whose logs never carry the scripts themselves.
+    pub note: Option<String>,
 }
 
 /// What came of a launch.
@@ -47,6 +51,13 @@ pub enum ImageRef {
     SsmParameter(String),
     /// Only a launch template was named: its version knows.
     Template(TemplateRef),
+    /// An Azure Marketplace image.
+    Azure { publisher: String, offer: String, sku: String, version: String },
+    /// Any other Azure image, by its resource id.
+    AzureGallery { id: String, kind: AzureImageKind },
+    /// A Google Cloud image, snapshot, machine image or disk, and the project that owns it: `debian-cloud`,
+    /// `images/debian-13` or `images/family/debian-13`.
+    Gcp { project: String, image: String },
     /// Something was named that is none of these (a malformed id in a failed attempt).
     Other(String),
     /// Nothing names it.
@@ -69,9 +80,30 @@ impl ImageRef {
             ImageRef::Id(id) | ImageRef::Other(id) => id.clone(),
             ImageRef::SsmParameter(name) => format!("ssm:{name}"),
             ImageRef::Template(template) => format!("template:{}", template.label()),
+            ImageRef::Azure { publisher, offer, sku, version } => {
+                format!("{publisher}:{offer}:{sku}:{version}")
+            }
+            ImageRef::AzureGallery { id, .. } => id.clone(),
+            // A disk belongs to a zone, which does not matter here.
+            ImageRef::Gcp { project, image } if image.starts_with("disks/") => {
+                format!("projects/{project}/{image}")
+            }
+            ImageRef::Gcp { project, image } => format!("projects/{project}/global/{image}"),
             ImageRef::Unknown => "unknown".to_owned(),
         }
     }
+}
+
+/// Through what an Azure image that is not from the Marketplace is offered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum AzureImageKind {
+    /// A resource of a subscription: a managed image, a gallery's image version, a disk.
+    Resource,
+    /// A gallery shared directly with a subscription or tenant.
+    SharedGallery,
+    /// A gallery that anybody can publish and everybody can use.
+    CommunityGallery,
 }
 
 /// A launch template and the version asked for (`7`, `$Latest`, `$Default`).

@@ -9,10 +9,9 @@ mod runtime;
 
 pub use actor::{Actor, ActorKind};
 pub use image::{
-    Artifact, Derivation, DerivationKind, GuardRail, GuardRailChange, ImageRef, Instance, Launch,
-    LaunchOutcome, Origin, Push, Scan, ScanFinding, ScanSource, ScanStatus, Share, TemplateRef,
+    Artifact, AzureImageKind, Derivation, DerivationKind, GuardRail, GuardRailChange, ImageRef, Instance,
+    Launch, LaunchOutcome, Origin, Push, Scan, ScanFinding, ScanSource, ScanStatus, Share, TemplateRef,
 };
-pub use image_name::{DOCKER_HUB, ImageName};
 pub use instance::{ImageSearch, InstanceChange, TemplateChange, TemplateKind, UserDataChange};
 pub use runtime::{
     Connection, ContainerImage, DeclaredContainer, Place, Process, Pull, Reported, Resolution, Start,

@@ -2,6 +2,7 @@
 
 use super::safe::{self, ascii};
 use super::{Alert, shape, words};
+use crate::activity::Cloud;
 use crate::detection::Subject;
 
 /// SNS takes less than 100 characters.
@@ -11,9 +12,13 @@ const MAX: usize = 99;
 /// counts, severities or later findings.
 pub fn subject(alert: &Alert) -> String {
     let activity = &alert.activity;
+    // Other clouds have their own names for accounts and regions.
+    let elsewhere = |text: &str| activity.cloud != Cloud::Aws && plain(text);
+    let sound = |text: &str, shape: fn(&str) -> bool| shape(text) || elsewhere(text);
     let account =
-        if shape::account(&activity.account) { activity.account.as_str() } else { "unknown account" };
-    let region = if shape::region(&activity.region) { activity.region.as_str() } else { "unknown region" };
+        if sound(&activity.account, shape::account) { activity.account.as_str() } else { "unknown account" };
+    let region =
+        if sound(&activity.region, shape::region) { activity.region.as_str() } else { "unknown region" };
     let tail = format!(" in {account} {region} {}", alert.window_start.format("%Y-%m-%d"));
     let about = match &alert.subject {
         Subject::MachineImage { image, principal } => format!("{image} by {}", name(principal)),
@@ -35,6 +40,11 @@ pub fn subject(alert: &Alert) -> String {
         format!("{kept}...")
     };
     format!("Imagewarden: {about}{tail}")
+}
+
+/// A subscription, a project or a region: nothing but letters, digits and hyphens, and short.
+fn plain(text: &str) -> bool {
+    (1..=40).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
 }
 
 /// The last part of an ARN: `role/ci/deploy` is told as `deploy`, Identity Center's

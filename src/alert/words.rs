@@ -3,8 +3,8 @@
 
 use super::{Alert, deeds};
 use crate::activity::{
-    Action, Activity, Actor, ActorKind, Artifact, Derivation, DerivationKind, GuardRail, GuardRailChange,
-    Launch, LaunchOutcome, Origin, Push, Scan, ScanStatus, Share,
+    Action, Activity, Actor, ActorKind, Artifact, Cloud, Derivation, DerivationKind, GuardRail,
+    GuardRailChange, Launch, LaunchOutcome, Origin, Push, Scan, ScanStatus, Share,
 };
 use crate::detection::Subject;
 
@@ -114,7 +114,12 @@ fn kind(kind: ActorKind) -> &'static str {
 /// Account and region.
 pub fn place(activity: &Activity) -> String {
     let named = |name: &str| if name.is_empty() { "not named".to_owned() } else { name.to_owned() };
-    format!("account {}, region {}", named(&activity.account), named(&activity.region))
+    let account = match activity.cloud {
+        Cloud::Aws => "account",
+        Cloud::Azure => "Azure subscription",
+        Cloud::Gcp => "Google Cloud project",
+    };
+    format!("{account} {}, region {}", named(&activity.account), named(&activity.region))
 }
 
 /// Event time with the day of the week, since hours and weekends are judged.
@@ -139,6 +144,10 @@ pub fn origin(activity: &Activity) -> Option<String> {
 
 /// Why a reader should care: what the subject means to T1204.003.
 pub fn why(alert: &Alert) -> &'static str {
+    if alert.lead().is_some_and(|lead| lead.detection.id.starts_with("user-data-")) {
+        return "User data runs as root, at the first boot and before any agent. Whoever writes it owns the machine \
+                and its role's credentials, whatever image is under it.";
+    }
     match (&alert.subject, &alert.activity.action) {
         (
             Subject::MachineImage { .. },

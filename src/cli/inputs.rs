@@ -27,8 +27,12 @@ pub struct Input {
 /// read in a file is in its [`Reading`].
 pub fn read(paths: &[PathBuf], facts: Option<&Path>, account: Option<&str>) -> miette::Result<Vec<Input>> {
     let mut folders = FactFolders::new(facts)?;
-    let surroundings =
-        Surroundings { account: account.map(str::to_owned), region: None, received: Utc::now() };
+    let surroundings = Surroundings {
+        account: account.map(str::to_owned),
+        region: None,
+        received: Utc::now(),
+        flow_log_format: None,
+    };
     let mut inputs = Vec::new();
     for path in paths {
         if path.as_os_str() == STDIN {
@@ -62,7 +66,11 @@ pub fn read(paths: &[PathBuf], facts: Option<&Path>, account: Option<&str>) -> m
             let reading = match fs::read(&file) {
                 Ok(bytes) => source::read_bytes(&bytes, &surroundings),
                 Err(error) => Reading {
-                    unreadable: vec![source::Unreadable { reason: error.to_string(), place: String::new() }],
+                    unreadable: vec![source::Unreadable {
+                        reason: error.to_string(),
+                        place: String::new(),
+                        raw: None,
+                    }],
                     ..Reading::default()
                 },
             };

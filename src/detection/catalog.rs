@@ -1,6 +1,8 @@
 //! Is a machine image approved? The policy's catalog, and the account's Allowed AMIs setting as a
 //! second one.
 
+pub mod clouds;
+
 use chrono::{DateTime, Utc};
 
 use super::owners::Place;

@@ -182,6 +182,7 @@ pub fn evidence(launch: &Launch, image: Option<&ImageFact>) -> Map<String, Value
         ("instance_count", json!(launch.count)),
         ("instance_type", json!(instance_type)),
         ("subnet", json!(subnet)),
+        ("first_boot", json!(launch.note)),
         ("launch_template", json!(launch.template.as_ref().map(TemplateRef::label))),
     ])
 }

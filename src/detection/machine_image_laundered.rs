@@ -82,6 +82,9 @@ fn launched(activity: &Activity, launch: &Launch, context: &Context<'_>) -> Verd
     if launch.outcome != LaunchOutcome::Succeeded {
         return Verdict::NotApplicable("nothing was launched".to_owned());
     }
+    if activity.cloud != crate::activity::Cloud::Aws {
+        return Verdict::NotApplicable("the ancestry of images is known in AWS only".to_owned());
+    }
     if let Some(why) = launch::outside_scope(launch, context) {
         return Verdict::NotApplicable(why);
     }

@@ -1,10 +1,10 @@
 //! An instance was started from a machine image that nobody approved.
 
-use super::catalog::{self, Approval};
+use super::catalog::{self, Approval, clouds};
 use super::launch::{self, Image};
 use super::steps::{self, counted};
 use super::{Context, Detection, Match, NextStep, Reason, Stage, Subject, Verdict, shape};
-use crate::activity::{Action, Activity, Launch, LaunchOutcome};
+use crate::activity::{Action, Activity, Cloud, Launch, LaunchOutcome};
 use crate::lookup::ImageFact;
 use crate::severity::Severity;
 
@@ -33,6 +33,9 @@ fn judge(activity: &Activity, context: &Context<'_>) -> Verdict {
     if let Some(why) = launch::outside_scope(launch, context) {
         return Verdict::NotApplicable(why);
     }
+    if activity.cloud != Cloud::Aws {
+        return elsewhere(activity, launch, context);
+    }
     if launch.image.id().is_some_and(|id| catalog::listed(context.policy, id)) {
         return Verdict::Pass("the image's id is listed in the policy".to_owned());
     }
@@ -56,6 +59,30 @@ fn judge(activity: &Activity, context: &Context<'_>) -> Verdict {
             Verdict::Match(Box::new(found(activity, launch, known.fact, &why, not_inspected)))
         }
     }
+}
+
+/// A launch in Azure or Google Cloud: the event itself says whose image it is.
+fn elsewhere(activity: &Activity, launch: &Launch, context: &Context<'_>) -> Verdict {
+    let (why, not_inspected) = match clouds::approval(activity, context.policy, &launch.image) {
+        Approval::Approved(why) => return Verdict::Pass(format!("the image is approved: {why}")),
+        Approval::CannotTell(reason) => return Verdict::CannotTell(reason),
+        Approval::Need(keys) => return Verdict::Need(keys),
+        Approval::NotApproved { why, not_inspected } => (why, not_inspected),
+    };
+    let image = launch.image.label();
+    let started = counted(u64::from(launch.count.max(1)), "instance was", "instances were");
+    let boot = launch.note.as_ref().map(|note| format!(" It runs something at its first boot ({note})."));
+    Verdict::Match(Box::new(Match {
+        subject: Subject::MachineImage { image: image.clone(), principal: activity.principal().to_owned() },
+        severity: None,
+        summary: format!(
+            "{started} launched from image {image}, which is not approved: {why}.{}",
+            boot.unwrap_or_default()
+        ),
+        evidence: launch::evidence(launch, None),
+        next_steps: clouds::next_steps(activity, launch),
+        not_inspected,
+    }))
 }
 
 fn found(

@@ -72,7 +72,12 @@ pub fn used(activity: &Activity) -> Result<Vec<Used<'_>>, Verdict> {
             if let Some(code) = &workload.failed {
                 return other(&format!("nothing was declared: {code}"));
             }
-            if workload.containers.is_empty() {
+            // A task or a command names containers of a definition, which names their images.
+            let elsewhere = matches!(workload.kind, WorkloadKind::Task | WorkloadKind::Exec);
+            let named = |image: &ContainerImage| !image.name.is_empty() || image.digest.is_some();
+            let containers: Vec<_> =
+                workload.containers.iter().filter(|it| !elsewhere || named(&it.image)).collect();
+            if containers.is_empty() {
                 return match workload.kind {
                     WorkloadKind::TaskDefinition | WorkloadKind::Pod | WorkloadKind::PodTemplate => {
                         Err(Verdict::CannotTell(not_named()))
@@ -80,8 +85,8 @@ pub fn used(activity: &Activity) -> Result<Vec<Used<'_>>, Verdict> {
                     _ => other("it names no image of its own"),
                 };
             }
-            let containers = workload.containers.iter();
             Ok(containers
+                .into_iter()
                 .map(|container| Used {
                     image: &container.image,
                     reference: reference(&container.image),

@@ -142,3 +142,12 @@ fn an_event_that_tells_nothing_is_never_taken_for_clean() {
         verdict(launched(crate::activity::Launch::default()), &Given::none(), "machine-image-not-approved");
     testing::cannot_tell(found);
 }
+
+#[test]
+fn the_readme_lists_every_detection() {
+    let readme = include_str!("../../README.md");
+    for detection in REGISTRY {
+        let row = format!("| [{0}](docs/{0}.md) | {1} |", detection.id, detection.severity);
+        assert!(readme.contains(&row), "no row for {}", detection.id);
+    }
+}

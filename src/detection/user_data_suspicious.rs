@@ -35,6 +35,10 @@ fn judge(activity: &Activity, context: &Context<'_>) -> Verdict {
     let wanted = match &activity.action {
         Action::ImageLaunched(launch) => match launch.outcome {
             LaunchOutcome::Succeeded => {
+                // Azure and Google Cloud are not asked for it; the approval check says that there is some.
+                if activity.cloud != crate::activity::Cloud::Aws {
+                    return Verdict::NotApplicable("user data is read in AWS only".to_owned());
+                }
                 if let Some(why) = launch::outside_scope(launch, context) {
                     return Verdict::NotApplicable(why);
                 }
@@ -187,36 +191,47 @@ fn found(
     evidence.insert("user_data_score".to_owned(), json!(inspection.score));
     evidence.insert("user_data_bytes".to_owned(), json!(bytes.len()));
     evidence.insert("user_data_hash".to_owned(), json!(hash::hex(&[bytes])));
-    let signals: Vec<_> = inspection
-        .findings
-        .iter()
-        .take(SHOWN)
-        .map(|finding| json!({"id": finding.id, "where": finding.place, "quote": finding.quote}))
-        .collect();
-    evidence.insert("signals".to_owned(), json!(signals));
+    evidence.insert("signals".to_owned(), json!(by_line(&inspection.findings)));
     evidence.insert("signal_count".to_owned(), json!(inspection.findings.len()));
     let not_inspected =
         inspection.undecoded.iter().map(|why| Reason::new("user-data-undecodable", format!("{why}.")));
     Match {
         subject: subject(activity, context, of),
         severity: Some(severity),
-        summary: format!("The user data of {whose} {} (score {}).", leading.join("; "), inspection.score),
+        summary: format!(
+            "The user data of {whose} shows: {} (score {}).",
+            leading.join(", "),
+            inspection.score
+        ),
         evidence,
         next_steps: next_steps(activity, of),
         not_inspected: not_inspected.collect(),
     }
 }
 
+/// One text a line of user data: `line 6 (min-02 exe-06): nohup ./kworkerd ...`.
+fn by_line(findings: &[Finding]) -> Vec<String> {
+    let mut lines: Vec<(&str, &str, Vec<&str>)> = Vec::new();
+    for finding in findings {
+        match lines.iter_mut().find(|(place, quote, _)| *place == finding.place && *quote == finding.quote) {
+            Some((_, _, ids)) => ids.push(finding.id),
+            None => lines.push((&finding.place, &finding.quote, vec![finding.id])),
+        }
+    }
+    let shown = lines.into_iter().take(SHOWN);
+    shown.map(|(place, quote, ids)| format!("{place} ({}): {quote}", ids.join(" "))).collect()
+}
+
 /// `download piped to an interpreter (exe-01)`
 fn named(finding: &Finding) -> String {
     let title = match finding.id {
-        "strict-exec" => "runs a script",
-        "strict-download" => "downloads something",
+        "strict-exec" => "a script that runs",
+        "strict-download" => "a download",
         id => signal_of(id).map_or(id, |signal| signal.title),
     };
     let mut letters = title.chars();
     let first = letters.next().map(|letter| letter.to_ascii_lowercase());
-    format!("shows {}{} ({})", first.map(String::from).unwrap_or_default(), letters.as_str(), finding.id)
+    format!("{}{} ({})", first.map(String::from).unwrap_or_default(), letters.as_str(), finding.id)
 }
 
 fn subject(activity: &Activity, context: &Context<'_>, of: &UserDataOf) -> Subject {

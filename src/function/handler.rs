@@ -102,7 +102,12 @@ impl App {
             deadline: Instant::now() + time_for(context.deadline(), SystemTime::now()),
             ends: context.deadline().into(),
             token: context.request_id.clone(),
-            surroundings: Surroundings { account: Some(account), region: Some(region), received: Utc::now() },
+            surroundings: Surroundings {
+                account: Some(account),
+                region: Some(region),
+                received: Utc::now(),
+                flow_log_format: self.settings.flow_log_format.clone(),
+            },
             begun: AtomicBool::new(false),
             tally: Mutex::default(),
         });
@@ -194,7 +199,9 @@ impl App {
             tally.ignored += u64::try_from(ignored).unwrap_or(u64::MAX);
             tally.unreadable += u64::try_from(unreadable.len()).unwrap_or(u64::MAX);
         });
-        let nothing_else = activities.is_empty() && ignored == 0;
+        // A line of a batch of logs never fails the batch, not even where it is all there was.
+        let whole_payload = unreadable.iter().any(|one| one.raw.is_none());
+        let nothing_else = activities.is_empty() && ignored == 0 && whole_payload;
         let judged = self.clone().activities(activities, invocation).await;
         if unreadable.is_empty() {
             return judged;
@@ -217,7 +224,8 @@ impl App {
             return Err(whole());
         };
         for one in &unreadable {
-            let record = place::record(payload, &one.place).ok_or_else(whole)?;
+            let raw = one.raw.as_deref().and_then(|raw| serde_json::from_str(raw).ok());
+            let record = raw.or_else(|| place::record(payload, &one.place)).ok_or_else(whole)?;
             failures.keep(&record, &one.reason).await.map_err(Failed::NotKept)?;
         }
         Ok(())

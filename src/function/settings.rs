@@ -13,6 +13,8 @@ pub struct Settings {
     pub https: HttpsBody,
     pub failure_queue: Option<String>,
     pub lookup_role: Option<String>,
+    /// The fields of VPC flow logs in a custom format (`FLOW_LOG_FORMAT`).
+    pub flow_log_format: Option<String>,
     pub(super) policy: PolicySource,
 }
 
@@ -64,7 +66,8 @@ impl Settings {
             None => PolicySource::Bundled,
             Some(uri) => PolicySource::of_uri(&uri).ok_or(SettingsError::NotAPolicy(uri))?,
         };
-        Ok(Self { topic, chat_topic, https, failure_queue, lookup_role, policy })
+        let flow_log_format = variable("FLOW_LOG_FORMAT");
+        Ok(Self { topic, chat_topic, https, failure_queue, lookup_role, flow_log_format, policy })
     }
 }
 

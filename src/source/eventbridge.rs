@@ -4,7 +4,9 @@ use serde_json::Value;
 
 use super::envelope::Envelope;
 use super::fields::{account, any, get, str, text, texts};
-use super::{Reading, cloudtrail, ecr_events, ecs_task, guardduty, inspector, pull_through};
+use super::{
+    Reading, azure, cloudtrail, ecr_events, ecs_task, gcp, guardduty, inspector, ocsf, pull_through, wrap,
+};
 
 /// Whether this is an EventBridge event, also one that lost a field.
 pub(super) fn is_event(value: &Value) -> bool {
@@ -51,6 +53,14 @@ pub(super) fn read(event: &Value, outer: &Envelope<'_>) -> Reading {
         Some("GuardDuty Finding") => guardduty::read(detail, &envelope),
         Some("Inspector2 Scan") => inspector::scan(detail, &envelope),
         Some("Inspector2 Finding") => inspector::finding(detail, &envelope),
+        // The other clouds' logs, put on the bus by whoever forwards them.
+        _ if matches!(str(event, "source"), Some("imagewarden.azure" | "imagewarden.gcp")) => {
+            wrap::read(detail, &envelope)
+        }
+        // Events of one's own making may carry a record of any format.
+        _ if ocsf::is_record(detail) => ocsf::read(detail, &envelope),
+        _ if azure::is_record(detail) => azure::read(detail, &envelope),
+        _ if gcp::is_record(detail) => gcp::read(detail, &envelope),
         // `ECR Image Action` names no actor and raises nothing by itself; CloudTrail's `PutImage` does.
         Some(_) => Reading::ignored(),
         None if any(detail, &["eventName", "userIdentity"]).is_some() => cloudtrail::read(detail, &envelope),

@@ -7,18 +7,35 @@
 //! bytes -> text (gzip, JSON lines) -> wrap (SQS, SNS, failure records) -> eventbridge
 //!                                                                      -> cloudtrail, ecr_events, ecs_task,
 //!                                                                         guardduty, inspector, pull_through
+//!                                                                      -> ocsf, azure, gcp
+//!                                                                      -> awslogs -> lines -> one log format each
 //! ```
 
+mod auditd;
+mod awslogs;
+mod azure;
 mod cloudtrail;
+mod docker_events;
 mod ecr_events;
 mod ecs_task;
+mod eks_actor;
+mod eks_audit;
 mod envelope;
 mod eventbridge;
 mod fields;
 mod findings;
+mod flow_log;
+mod gcp;
 mod guardduty;
+mod image_ref;
 mod inspector;
+mod lines;
+mod ocsf;
 mod pull_through;
+mod resolver;
+mod shortcut;
+mod sysmon;
+mod tetragon;
 mod text;
 mod wrap;
 
@@ -39,6 +56,9 @@ pub struct Surroundings {
     pub region: Option<String>,
     /// When the payload arrived: stands in for an event's time where it has none.
     pub received: DateTime<Utc>,
+    /// The fields of VPC flow logs in their order, where a custom format is not told by a header line:
+    /// `${version} ${account-id} ...`.
+    pub flow_log_format: Option<String>,
 }
 
 /// What a payload held. Never nothing at all: a payload without a record counts as one ignored.
@@ -61,7 +81,7 @@ impl Reading {
     }
 
     fn unreadable(place: &str, reason: impl Into<String>) -> Self {
-        let unreadable = Unreadable { reason: reason.into(), place: place.to_owned() };
+        let unreadable = Unreadable { reason: reason.into(), place: place.to_owned(), raw: None };
         Self { unreadable: vec![unreadable], ..Self::default() }
     }
 
@@ -79,10 +99,13 @@ pub struct Unreadable {
     pub reason: String,
     /// Where in the payload: `Records[3]`; empty for the payload itself.
     pub place: String,
+    /// The record as a payload of its own, where its place alone does not lead to it (lines of a compressed
+    /// batch): JSON that [`read`] takes.
+    pub raw: Option<String>,
 }
 
 /// Reads any payload this knows, wrapped or not: EventBridge events, CloudTrail records and log files,
-/// SQS and SNS deliveries of these, Lambda's failure records.
+/// Security Lake's OCSF, Azure's activity log, Google Cloud's audit log, SQS and SNS deliveries of these, Lambda's failure records.
 pub fn read(payload: &Value, surroundings: &Surroundings) -> Reading {
     wrap::read(payload, &envelope::Envelope::outermost(surroundings))
 }

@@ -10,11 +10,11 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::*;
-use crate::activity::{Action, GuardRailChange, ImageRef, LaunchOutcome, Scan, ScanStatus};
+use crate::activity::{Action, Cloud, GuardRailChange, ImageRef, LaunchOutcome, Scan, ScanStatus};
 
 pub(super) fn surroundings() -> Surroundings {
     let received: DateTime<Utc> = "2026-03-10T12:00:00Z".parse().unwrap();
-    Surroundings { account: None, region: None, received }
+    Surroundings { account: None, region: None, received, flow_log_format: None }
 }
 
 /// Every sample event: file name and content.
@@ -48,7 +48,8 @@ fn every_sample_event_is_read() {
         assert!(reading.activities.len() + reading.ignored >= 1, "{name}");
         for activity in reading.activities {
             assert!(!activity.time_is_arrival, "{name}");
-            assert_eq!(activity.account.len(), 12, "{name}");
+            let account = activity.account.len();
+            assert!(if activity.cloud == Cloud::Aws { account == 12 } else { account > 0 }, "{name}");
         }
     }
 }
@@ -128,13 +129,24 @@ fn a_sample_event_that_lost_any_field_still_has_a_clear_outcome() {
 fn a_field_of_the_wrong_type_costs_no_event() {
     let others = [json!(null), json!(-7), json!("\u{0}\u{202e}"), json!({})];
     // What decides of what kind the record is: with another word there it is another kind of record.
-    let kind = ["detail-type", "eventName", "eventSource"];
+    let kind = [
+        "detail-type",
+        "eventName",
+        "eventSource",
+        "api/operation",
+        "service/name",
+        "url/path",
+        "operationName",
+        "methodName",
+    ];
     for (name, mut event) in samples() {
         let whole = read(&event, &surroundings()).activities.len();
         for pointer in pointers(&event) {
             let step = pointer.rsplit('/').next().unwrap_or_default();
             for other in &others {
-                if other.is_string() && kind.contains(&step) || step.parse::<usize>().is_ok() {
+                if other.is_string() && kind.iter().any(|kind| pointer.ends_with(&format!("/{kind}")))
+                    || step.parse::<usize>().is_ok()
+                {
                     continue;
                 }
                 // No filters at all is how CloudTrail writes it.

@@ -1,11 +1,15 @@
-//! Bytes to JSON: gzip, byte order mark, one document, JSON lines, documents one after another.
+//! Bytes to JSON: gzip, byte order mark, one document, JSON lines, documents one after another; and lines of
+//! logs that are text.
 
 use std::io::Read;
 
 use flate2::read::MultiGzDecoder;
 use serde_json::Value;
 
-use super::{Reading, Surroundings, read};
+use super::envelope::Envelope;
+use super::lines::{self, Lines};
+use super::{Reading, Surroundings, Unreadable, read};
+use crate::activity::Place;
 
 /// A log file inflates to a few dozen megabytes. What goes beyond this is a bomb, or no log file.
 const MAX_INFLATED: u64 = 256 * 1024 * 1024;
@@ -24,7 +28,7 @@ pub fn read_bytes(bytes: &[u8], surroundings: &Surroundings) -> Reading {
 }
 
 /// All members of a gzip file, up to a bound.
-fn inflate(bytes: &[u8], bound: u64) -> Result<Vec<u8>, String> {
+pub(super) fn inflate(bytes: &[u8], bound: u64) -> Result<Vec<u8>, String> {
     let mut inflated = Vec::new();
     let mut decoder = MultiGzDecoder::new(bytes).take(bound.saturating_add(1));
     match decoder.read_to_end(&mut inflated) {
@@ -40,6 +44,9 @@ fn read_text(bytes: &[u8], surroundings: &Surroundings) -> Reading {
     let mut rest = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
     if rest.iter().all(u8::is_ascii_whitespace) {
         return Reading::unreadable("", "empty");
+    }
+    if let Some(lines) = text_lines(rest, surroundings) {
+        return lines;
     }
     let mut reading = Reading::default();
     let mut line = 1_usize;
@@ -99,6 +106,48 @@ fn read_text(bytes: &[u8], surroundings: &Surroundings) -> Reading {
     }
 }
 
+/// How many lines are looked at to tell whether a file is a log in text.
+const LOOKED_AT: usize = 10;
+
+/// `None` where the file is no log in text.
+fn text_lines(bytes: &[u8], surroundings: &Surroundings) -> Option<Reading> {
+    let start = bytes.trim_ascii_start();
+    if matches!(start.first(), Some(b'{' | b'[')) {
+        return None;
+    }
+    let text = String::from_utf8_lossy(bytes);
+    let configured = surroundings.flow_log_format.as_deref();
+    if !text.lines().take(LOOKED_AT).any(|line| lines::is_text(line, configured)) {
+        return None;
+    }
+    let outer = Envelope::outermost(surroundings);
+    let mut read = Lines::new(&outer, Place::default());
+    let mut broken = Vec::new();
+    // An XML event may span lines.
+    let xml = start.starts_with(b"<");
+    let end = if xml { "</Event>" } else { "\n" };
+    let mut number = 1_usize;
+    for line in text.split_inclusive(end) {
+        let place = format!("line {number}");
+        number = number.saturating_add(newlines(line.as_bytes()));
+        // After the last event stands the end of whatever holds them all.
+        if xml && !line.contains("<Event>") && !line.contains("<Event ") {
+            continue;
+        }
+        if let Err(reason) = read.line(line, &outer) {
+            if broken.len() >= MAX_BROKEN {
+                let reason = format!("{reason}; the {MAX_BROKEN}th broken line, the rest was not read");
+                broken.push(Unreadable { reason, place, raw: None });
+                break;
+            }
+            broken.push(Unreadable { reason, place, raw: None });
+        }
+    }
+    let mut reading = read.finish();
+    reading.unreadable.extend(broken);
+    Some(reading)
+}
+
 /// serde_json's message without its position, which counts from the document's start.
 fn message(problem: &serde_json::Error) -> String {
     let text = problem.to_string();
@@ -145,7 +194,7 @@ mod tests {
     const EVENT: &str = r#"{"eventName":"DescribeRegions","eventSource":"ec2.amazonaws.com"}"#;
 
     fn surroundings() -> Surroundings {
-        Surroundings { account: None, region: None, received: chrono::Utc::now() }
+        Surroundings { account: None, region: None, received: chrono::Utc::now(), flow_log_format: None }
     }
 
     fn gzip(text: &str) -> Vec<u8> {

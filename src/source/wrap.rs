@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::envelope::Envelope;
 use super::fields::{any, get, str};
-use super::{Reading, Surroundings, cloudtrail, eventbridge, guardduty};
+use super::{Reading, Surroundings, awslogs, azure, cloudtrail, eventbridge, gcp, guardduty, lines, ocsf};
 
 /// A failure record of a queue's delivery of a topic's notification of an event is four deep, each step
 /// counted twice (the list and the text within).
@@ -40,6 +40,9 @@ fn read_object(value: &Value, envelope: &Envelope<'_>) -> Reading {
     if let Some(elements) = get(value, "Events").and_then(Value::as_array) {
         return read_all(elements, envelope, "Events");
     }
+    if awslogs::is_delivery(value) {
+        return awslogs::read(value, envelope);
+    }
     if let Some(event) = str(value, "CloudTrailEvent") {
         return read_text(event, &envelope.inside("CloudTrailEvent"));
     }
@@ -58,16 +61,33 @@ fn read_object(value: &Value, envelope: &Envelope<'_>) -> Reading {
     if eventbridge::is_event(value) {
         return eventbridge::read(value, envelope);
     }
+    if ocsf::is_record(value) {
+        return ocsf::read(value, envelope);
+    }
+    // Azure's REST form has an `eventName` too.
+    if azure::is_record(value) {
+        return azure::read(value, envelope);
+    }
+    if gcp::is_record(value) {
+        return gcp::read(value, envelope);
+    }
+    // Azure's Activity Log API answers so.
+    if let Some(elements) = get(value, "value").and_then(Value::as_array) {
+        return read_all(elements, envelope, "value");
+    }
     if cloudtrail::is_record(value) {
         return cloudtrail::read(value, envelope);
     }
     if guardduty::is_finding(value) {
         return guardduty::read(value, envelope);
     }
+    if let Some(read) = lines::read_document(value, envelope) {
+        return read;
+    }
     let reason = if get(value, "requestContext").is_some() {
         "a failure record without requestPayload"
     } else if get(value, "awslogs").is_some() {
-        "CloudWatch Logs subscription data, which is not read yet"
+        "CloudWatch Logs subscription data that is no object"
     } else if get(value, "s3").is_some() {
         "an S3 notification, which names an object but does not hold it"
     } else if get(value, "Records").is_some() {

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use serde_json::{Map, Value, json};
 
-use crate::activity::{Action, Activity, Actor, ActorKind, ApiCall, Cloud, Origin, Place};
+use crate::activity::{Action, Activity, Actor, ActorKind, ApiCall, Cloud, ImageRef, Origin, Place};
 use crate::alert::safe::{line, shown};
 use crate::alert::{Alert, console, shape};
 use crate::detection::Subject;
@@ -100,7 +100,12 @@ pub fn resources(alert: &Alert, max: usize) -> Vec<Value> {
     let mut resources = Vec::new();
     match &activity.action {
         Action::ImageLaunched(launch) => {
-            resources.extend(launch.image.id().map(|id| ec2(activity, "Image", "image", id, TARGET)));
+            if activity.cloud == Cloud::Aws {
+                resources.extend(launch.image.id().map(|id| ec2(activity, "Image", "image", id, TARGET)));
+            } else if launch.image != ImageRef::Unknown {
+                let label = launch.image.label();
+                resources.push(resource(activity, "Machine image", &label, &label, TARGET));
+            }
             for instance in &launch.instances {
                 let mut resource = ec2(activity, "Instance", "instance", &instance.id, AFFECTED);
                 let ip = instance.private_ip.as_deref().filter(|ip| ip.parse::<IpAddr>().is_ok());
@@ -206,7 +211,12 @@ fn ec2(activity: &Activity, kind: &str, noun: &str, id: &str, role: (u8, &str)) 
     } else {
         id.to_owned()
     };
-    resource(activity, &format!("AWS::EC2::{kind}"), &uid, id, role)
+    let kind = match activity.cloud {
+        Cloud::Aws => format!("AWS::EC2::{kind}"),
+        Cloud::Azure => "Microsoft.Compute/virtualMachines".to_owned(),
+        Cloud::Gcp => "compute.googleapis.com/Instance".to_owned(),
+    };
+    resource(activity, &kind, &uid, id, role)
 }
 
 fn ecr(

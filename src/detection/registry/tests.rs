@@ -101,3 +101,34 @@ fn ecrs_own_events_name_the_repository_alone() {
     let used = used(&event).unwrap();
     assert!(matches!(standing(&event, &policy("{}"), &used[0]), Standing::Approved(_)));
 }
+
+#[test]
+fn a_command_in_a_running_container_names_no_image_of_its_own() {
+    use crate::activity::{DeclaredContainer, Workload};
+    let container = |image: &str| DeclaredContainer {
+        name: "web".to_owned(),
+        image: ContainerImage { name: image.to_owned(), digest: None },
+        ..DeclaredContainer::default()
+    };
+    let workload = |kind, containers| {
+        let workload = Workload {
+            kind,
+            name: "web".to_owned(),
+            cluster: None,
+            namespace: None,
+            containers,
+            cpu: None,
+            count: None,
+            definition: None,
+            command: None,
+            failed: None,
+        };
+        activity(Action::WorkloadDeclared(workload))
+    };
+    let exec = workload(WorkloadKind::Exec, vec![container("")]);
+    assert!(matches!(used(&exec), Err(Verdict::NotApplicable(_))));
+    let task = workload(WorkloadKind::Task, vec![container(""), container("acme/tool")]);
+    assert_eq!(used(&task).map(|used| used.len()).ok(), Some(1));
+    let definition = workload(WorkloadKind::TaskDefinition, vec![container("")]);
+    assert_eq!(used(&definition).map(|used| used.len()).ok(), Some(1), "it may not leave its image out");
+}

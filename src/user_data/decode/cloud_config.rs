@@ -194,7 +194,7 @@ pub(super) fn walk(decoder: &mut Decoder, at: &At, key: &str, node: Ref<'_>, dep
     }
 }
 
-/// A list of commands, each a script of its own. See [`super::sessions`] for those that share a shell.
+/// A list of commands, each a script of its own. What judges them knows which share a shell.
 fn commands(decoder: &mut Decoder, at: &At, node: Ref<'_>) {
     let named: Vec<(String, Ref<'_>)> = if let Some(items) = node.items() {
         items.enumerate().map(|(index, item)| (format!("[{index}]"), item)).collect()

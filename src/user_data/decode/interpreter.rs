@@ -81,6 +81,62 @@ pub(super) fn shell_join<'a>(words: impl IntoIterator<Item = &'a str>) -> String
     line
 }
 
+/// Which Windows language a text without a header reads like. The shells' escapes are left out first:
+/// they are how a script hides what it is.
+pub(super) fn windows(text: &str) -> Option<Language> {
+    const POWERSHELL: &[&str] = &[
+        "[convert]::",
+        "[net.",
+        "[system.",
+        "[text.encoding]",
+        "$env:",
+        "add-type",
+        "expand-archive",
+        "get-item",
+        "iex ",
+        "iex(",
+        "iwr ",
+        "invoke-",
+        "new-item",
+        "new-object",
+        "out-null",
+        "remove-item",
+        "set-content",
+        "set-executionpolicy",
+        "set-item",
+        "set-mppreference",
+        "start-bitstransfer",
+        "start-process",
+        "start-service",
+        "write-host",
+        "write-output",
+    ];
+    const BATCH: &[&str] = &[
+        "@echo off",
+        "bitsadmin",
+        "certutil",
+        "cmd /c",
+        "cmd.exe",
+        "mshta",
+        "powershell",
+        "reg add",
+        "regsvr32",
+        "rundll32",
+        "schtasks",
+        "setlocal",
+        "%~dp0",
+    ];
+    let plain: String =
+        text.chars().filter(|c| !matches!(c, '`' | '^')).map(|c| c.to_ascii_lowercase()).collect();
+    let any = |words: &[&str]| words.iter().any(|word| plain.contains(word));
+    match (any(BATCH), any(POWERSHELL)) {
+        // `powershell -c ...` in a batch file: the batch scanner reads what it is handed.
+        (true, _) if plain.trim_start().starts_with("@echo") || !any(POWERSHELL) => Some(Language::Batch),
+        (_, true) => Some(Language::PowerShell),
+        _ => None,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

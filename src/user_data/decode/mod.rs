@@ -29,7 +29,6 @@ mod layer;
 mod mime;
 mod node_config;
 mod salvage;
-mod session;
 mod sniff;
 mod tree;
 mod windows;
@@ -42,7 +41,6 @@ use sha2::{Digest, Sha256};
 
 use super::{Content, Language, Piece};
 pub use layer::{Kind, Layer};
-pub use session::{Session, sessions};
 use sniff::Format;
 
 /// Nested layers (base64, gzip, MIME, archive, template) that are followed. cloud-init itself follows
@@ -284,6 +282,11 @@ impl Decoder {
             return layer;
         }
         let mut layer = self.script(at, Kind::Opaque, Language::Shell, text);
+        // A file that somebody inspects by hand may be a Windows script without the tags around it.
+        if let Some(language) = interpreter::windows(text) {
+            layer.note(interpreter::name(language));
+            self.always(at, Content::Script { language, text: text.to_owned() });
+        }
         layer.note("no header: nothing runs it");
         layer
     }

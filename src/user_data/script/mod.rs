@@ -171,6 +171,8 @@ pub struct Word {
     pub text: String,
     /// Some of it was quoted.
     pub quoted: bool,
+    /// Some of it came from a variable or a substitution, known or not.
+    pub expanded: bool,
     /// Some of it is only known at run time.
     pub dynamic: bool,
     /// What it was expanded from.

@@ -302,7 +302,7 @@ impl Flow {
             return;
         }
         let program = command.program();
-        if program.contains('/') && !command.name.is_empty() {
+        if program.contains(['/', '\\']) && !command.name.is_empty() {
             let path = directory.resolve(program);
             self.runs.push(Run { path, at, sourced: false });
         }

@@ -19,6 +19,8 @@ mod score;
 mod shells;
 mod strict;
 pub mod table;
+#[cfg(test)]
+mod tests;
 mod windows;
 
 use std::rc::Rc;

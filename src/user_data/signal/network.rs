@@ -122,13 +122,14 @@ fn names_program(url: &Url<'_>, list: &[&str]) -> bool {
     if url.host.ends_with("gsocket.io") {
         return list.contains(&"gsocket");
     }
-    url.path.split(['/', '?', '#']).any(|part| {
-        let lower = part.to_ascii_lowercase();
-        let head = lower.split(['_', '-', '.']).next().unwrap_or("");
-        // Short words only count where they stand alone: `tor` is also the start of a repository's path.
-        (head.len() > 2 && list.contains(&head) && (lower != head || url.path.ends_with(part)))
-            || list.contains(&lower.as_str())
-    })
+    let path = url.path.split(['?', '#']).next().unwrap_or("");
+    let listed = |name: &str| list.contains(&name.to_ascii_lowercase().as_str());
+    // The file itself, or the repository; other folders are called anything.
+    let file = basename(path);
+    let repository = path.split('/').nth(1).filter(|_| url.host == "github.com").unwrap_or("");
+    listed(file)
+        || listed(repository)
+        || file.split(['_', '-', '.']).next().is_some_and(|head| file != head && listed(head))
 }
 
 /// The packages that a command installs, the services it starts, the repository it clones, the image it runs.

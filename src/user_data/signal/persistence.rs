@@ -149,9 +149,10 @@ fn keys(case: &mut Case<'_>, at: Place, part: &Part<'_>, command: &Command) {
 
 fn accounts(case: &mut Case<'_>, at: Place, part: &Part<'_>, command: &Command) {
     let args = || command.args().iter().map(|word| word.text.as_str());
-    let text_contains = |needle: &str| {
-        args().any(|text| text.contains(needle))
-            || command.redirects.iter().any(|redirect| redirect.target.text.contains(needle))
+    let any_text = |accepts: &dyn Fn(&str) -> bool| {
+        args().any(accepts)
+            || command.redirects.iter().any(|redirect| accepts(&redirect.target.text))
+            || feeds_text(part, command, accepts)
     };
     let hit = match command.name.as_str() {
         "useradd" | "adduser" | "usermod" => {
@@ -178,21 +179,22 @@ fn accounts(case: &mut Case<'_>, at: Place, part: &Part<'_>, command: &Command) 
             let passwd =
                 writes_to(command, |path| path.ends_with("/etc/passwd") || path.ends_with("/etc/shadow"));
             let sshd = writes_to(command, |path| path.contains("sshd_config"));
-            let piped = |needle: &str| {
-                text_contains(needle) || feeds_text(part, command, |text| text.contains(needle))
-            };
+            let piped = |needle: &str| any_text(&|text| text.contains(needle));
             (sudoers && piped("NOPASSWD"))
                 || (passwd && piped(":0:0:"))
-                || (sshd
-                    && (piped("PermitRootLogin yes")
-                        || piped("PermitRootLogin  yes")
-                        || piped("PermitEmptyPasswords yes")))
+                || (sshd && (any_text(&|text| permits_root(text)) || piped("PermitEmptyPasswords yes")))
         }
         _ => false,
     };
     if hit {
         case.hit("per-04", at);
     }
+}
+
+/// Whether a setting, or what an edit puts in its place, lets root log in.
+fn permits_root(text: &str) -> bool {
+    text.rsplit_once("PermitRootLogin")
+        .is_some_and(|(_, value)| value.trim_start_matches([' ', '\t', '=']).starts_with("yes"))
 }
 
 /// Whether what is piped or fed into a command holds a text.

@@ -1,6 +1,6 @@
 //! cloud-init's own formats.
 
-use super::super::{Kind, decode, sessions};
+use super::super::{Kind, decode};
 use super::{base64, decoded_lines, gzip, lines};
 
 #[test]
@@ -187,20 +187,4 @@ fn a_broken_header_does_not_hide_the_configuration() {
     let found = decode(b"# cloud-config\nruncmd:\n  - id\n");
     assert_eq!(lines(&found), ["cloud-config > runcmd[0] | Shell | id"]);
     assert_eq!(found.tree.kind, Kind::CloudConfig);
-}
-
-#[test]
-fn entries_of_runcmd_share_a_shell_and_keep_their_places() {
-    let config = "#cloud-config\nbootcmd: [a]\nruncmd:\n  - P=curl\n  - |\n    one\n    two\n  - $P x\npackages: [jq]\n";
-    let decoded = decode(config.as_bytes());
-    let sessions = sessions(&decoded.pieces);
-    assert_eq!(
-        sessions.iter().map(|s| s.text.as_str()).collect::<Vec<_>>(),
-        ["a\n", "P=curl\none\ntwo\n\n$P x\n"]
-    );
-    assert_eq!(sessions[1].place(1), "cloud-config > runcmd[0] > line 1");
-    assert_eq!(sessions[1].place(3), "cloud-config > runcmd[1] > line 2");
-    assert_eq!(sessions[1].place(5), "cloud-config > runcmd[2] > line 1");
-    let script = super::super::sessions(&decode(b"#!/bin/sh\nid\n").pieces);
-    assert_eq!(script[0].place(2), "line 2");
 }

@@ -143,6 +143,12 @@ impl WordBuf {
         !self.quoted && !self.expanded
     }
     pub fn finish(self) -> Word {
-        Word { text: self.text, quoted: self.quoted, dynamic: self.dynamic, from: self.from }
+        Word {
+            text: self.text,
+            quoted: self.quoted,
+            expanded: self.expanded,
+            dynamic: self.dynamic,
+            from: self.from,
+        }
     }
 }

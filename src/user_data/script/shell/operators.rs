@@ -12,7 +12,14 @@ impl Lexer<'_, '_> {
     /// Words that belong to no command end at an operator: an array, the head of a `case`.
     fn leave_odd_frames(&mut self) {
         while matches!(self.kind(), Some(Kind::Array(_))) && self.stack.len() > 1 {
-            self.close_top();
+            // No parenthesis closed it, so what it holds may as well be a command.
+            self.end_word();
+            let Some(frame) = self.stack.pop() else { return };
+            self.end_command(false);
+            if let Some(outer) = self.stack.last_mut() {
+                outer.words = frame.words;
+                outer.offset = frame.offset;
+            }
         }
         if let Some(frame) = self.stack.last_mut()
             && (frame.header == Header::CaseWord || frame.header == Header::Function)

@@ -291,9 +291,7 @@ impl<'t> Lexer<'t, '_> {
                     return self.close_top();
                 }
                 b')' => {
-                    // One parenthesis alone: these were subshells, not arithmetic.
-                    let opened = self.top().map_or(self.at, |frame| frame.opened);
-                    return self.recover(opened);
+                    return self.not_arithmetic();
                 }
                 b'\\' => self.at += 1,
                 b'$' => return self.dollar(),
@@ -303,6 +301,23 @@ impl<'t> Lexer<'t, '_> {
             self.at += 1;
         }
         self.at = self.at.min(self.bytes.len());
+    }
+
+    /// One parenthesis alone closes `((`: these were subshells, and are scanned again as such.
+    fn not_arithmetic(&mut self) {
+        let Some(frame) = self.stack.pop_if(|_| self.recoveries <= MAX_RECOVERIES) else {
+            self.at += 1;
+            return;
+        };
+        self.recoveries = self.recoveries.saturating_add(1);
+        let value = matches!(frame.kind, Kind::Arithmetic { value: true, .. });
+        if value {
+            self.at = frame.opened + 2;
+            self.open(Kind::Substitution(SubKind::Command), frame.opened);
+        } else {
+            self.at = frame.opened + 1;
+            self.open(Kind::Paren, frame.opened);
+        }
     }
 
     /// The end of the line, from here.

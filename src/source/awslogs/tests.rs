@@ -1,0 +1,334 @@
+use std::io::Write;
+
+use flate2::{Compression, write::GzEncoder};
+use proptest::prelude::*;
+
+use super::*;
+use crate::activity::Action;
+use crate::source::tests::surroundings;
+
+fn document(messages: &[String]) -> Value {
+    let events: Vec<Value> = messages
+        .iter()
+        .enumerate()
+        .map(|(index, message)| json!({"id": index.to_string(), "timestamp": 1_772_787_600_000_i64, "message": message}))
+        .collect();
+    json!({"messageType": "DATA_MESSAGE", "owner": "111122223333", "logGroup": "/aws/containerinsights/prod/application",
+        "logStream": "node-1", "subscriptionFilters": ["imagewarden"], "logEvents": events})
+}
+
+fn delivery(document: &Value) -> Value {
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
+    encoder.write_all(document.to_string().as_bytes()).unwrap();
+    json!({"awslogs": {"data": STANDARD.encode(encoder.finish().unwrap())}})
+}
+
+fn read_all(value: &Value) -> Reading {
+    crate::source::read(value, &surroundings())
+}
+
+fn flow(port: u16) -> String {
+    format!(
+        "2 111122223333 eni-0a1 10.0.1.5 203.0.113.12 41000 {port} 6 20 4249 1772787600 1772787660 ACCEPT OK"
+    )
+}
+
+#[test]
+fn a_delivery_and_its_document_tell_the_same_and_the_owner_is_the_account() {
+    let document = document(&[flow(3333), flow(443)]);
+    let packed = read_all(&delivery(&document));
+    assert_eq!(packed.activities, read_all(&document).activities);
+    assert_eq!(packed.activities.len(), 2);
+    assert_eq!(packed.activities[0].account, "111122223333");
+    assert_eq!(packed.activities[0].time.timestamp(), 1_772_787_600);
+}
+
+#[test]
+fn control_messages_are_ignored() {
+    let mut document = document(&["CWL CONTROL MESSAGE: Checking health of destination".to_owned()]);
+    document["messageType"] = json!("CONTROL_MESSAGE");
+    for value in [document.clone(), delivery(&document)] {
+        let reading = read_all(&value);
+        assert_eq!((reading.ignored, reading.activities.len(), reading.unreadable.len()), (1, 0, 0));
+    }
+}
+
+#[test]
+fn one_bad_line_costs_no_other_and_can_be_read_again_alone() {
+    let truncated = "{\"process_exec\":{\"process\":".to_owned();
+    let reading = read_all(&delivery(&document(&[flow(3333), truncated.clone(), flow(443)])));
+    assert_eq!(reading.activities.len(), 2);
+    let [bad] = reading.unreadable.as_slice() else { panic!("{:?}", reading.unreadable) };
+    assert_eq!(bad.place, "awslogs.data.logEvents[1]");
+    let raw: Value = serde_json::from_str(bad.raw.as_deref().unwrap()).unwrap();
+    assert_eq!(raw["logEvents"][0]["message"], json!(truncated));
+    let again = read_all(&raw);
+    assert_eq!((again.activities.len(), again.unreadable.len()), (0, 1));
+}
+
+#[test]
+fn a_thousand_bad_lines_are_all_kept_in_few_bundles() {
+    let lines: Vec<String> = (0..1_000).map(|index| format!("what is this {index}")).collect();
+    let reading = read_all(&delivery(&document(&lines)));
+    assert!(reading.unreadable.len() <= 100, "{}", reading.unreadable.len());
+    let kept: usize = reading
+        .unreadable
+        .iter()
+        .map(|bad| {
+            serde_json::from_str::<Value>(bad.raw.as_deref().unwrap()).unwrap()["logEvents"]
+                .as_array()
+                .unwrap()
+                .len()
+        })
+        .sum();
+    assert_eq!(kept, 1_000);
+}
+
+#[test]
+fn what_is_no_delivery_is_told() {
+    let bomb = json!({"logEvents": [], "x": "0".repeat(65 * 1024 * 1024)});
+    for (value, reason) in [
+        (json!({"awslogs": {"data": "%%"}}), "no base64"),
+        (json!({"awslogs": {"data": "AAAA"}}), "gzip that cannot be inflated"),
+        (json!({"awslogs": {}}), "without data"),
+        (json!({"messageType": "DATA_MESSAGE", "logEvents": 7}), "without logEvents"),
+        (delivery(&bomb), "inflates to more than"),
+    ] {
+        let reading = read_all(&value);
+        assert!(reading.unreadable[0].reason.contains(reason), "{:?}", reading.unreadable);
+    }
+}
+
+#[test]
+fn a_trails_records_are_read_from_its_log_group() {
+    let event = crate::source::tests::sample("put-image-at-night")["detail"].clone();
+    let reading = read_all(&delivery(&document(&[event.to_string()])));
+    assert_eq!(reading.activities[0].action.name(), "ImagePushed");
+}
+
+#[test]
+fn a_cluster_and_an_instance_come_from_the_logs_name() {
+    let mut document = document(&["type=EXECVE msg=audit(1772787600.123:77): argc=1 a0=\"id\"".to_owned()]);
+    document["logGroup"] = json!("/var/log/audit");
+    document["logStream"] = json!("i-0123456789abcdef0");
+    let reading = read_all(&document);
+    let Action::ProcessStarted(process) = &reading.activities[0].action else { panic!() };
+    assert_eq!(process.place.instance.as_deref(), Some("i-0123456789abcdef0"));
+    assert_eq!(lines::host(Some("/aws/eks/prod/cluster"), None).cluster.as_deref(), Some("prod"));
+}
+
+#[test]
+fn the_control_planes_other_logs_are_none_of_our_business() {
+    let mut document = document(&["I0306 09:00:00.1 1 trace.go:236] Trace[1]: \"Get\"".to_owned()]);
+    document["logGroup"] = json!("/aws/eks/prod/cluster");
+    document["logStream"] = json!("kube-scheduler-1");
+    assert_eq!(read_all(&document).ignored, 1);
+    document["logStream"] = json!("kube-apiserver-audit-1");
+    assert_eq!(read_all(&document).unreadable.len(), 1);
+}
+
+/// What each sample tells, by kind.
+fn told(name: &str) -> Vec<&'static str> {
+    let reading = read_all(&crate::source::tests::sample(name));
+    assert_eq!(reading.unreadable, [], "{name}");
+    reading.activities.iter().map(|activity| activity.action.name()).collect()
+}
+
+#[test]
+fn every_log_tells_what_happened() {
+    let (process, connected, resolved) = ("ProcessStarted", "Connected", "NameResolved");
+    let (declared, started, pulled) = ("WorkloadDeclared", "ContainerStarted", "ImagePulled");
+    for (name, expected) in [
+        ("eks-audit", vec![declared, started, declared, declared]),
+        ("tetragon", vec![process, process, process, connected, connected]),
+        ("tetragon-fluent-bit", vec![process, process, connected]),
+        ("flow-log", vec![connected, connected]),
+        ("flow-log-custom", vec![connected]),
+        ("resolver-query-log", vec![resolved, resolved]),
+        ("auditd", vec![process, connected]),
+        ("sysmon", vec![process, connected, resolved, process]),
+        ("docker-events", vec![pulled, started, started, process, pulled, started]),
+    ] {
+        assert_eq!(told(name), expected, "{name}");
+    }
+}
+
+#[test]
+fn the_same_lines_tell_the_same_from_a_plain_file() {
+    for name in [
+        "eks-audit",
+        "tetragon",
+        "flow-log",
+        "flow-log-custom",
+        "resolver-query-log",
+        "auditd",
+        "sysmon",
+        "docker-events",
+    ] {
+        let batch = crate::source::tests::sample(name);
+        let lines: Vec<&str> = batch["logEvents"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|event| event["message"].as_str().unwrap())
+            .collect();
+        // Sysmon's and the engines' samples are of two kinds, which no file mixes.
+        let text = name != "sysmon" && name != "docker-events";
+        let lines: Vec<&str> = lines.into_iter().filter(|line| text || !line.starts_with('{')).collect();
+        let lines_alone: Vec<String> = lines.iter().map(|line| (*line).to_owned()).collect();
+        let mut batch = document(&lines_alone);
+        batch["logGroup"] = json!("");
+        let expected = read_all(&batch);
+        let file = crate::source::read_bytes(lines.join("\n").as_bytes(), &surroundings());
+        assert_eq!(file.unreadable, [], "{name}");
+        let actions =
+            |reading: &Reading| reading.activities.iter().map(|it| it.action.clone()).collect::<Vec<_>>();
+        assert_eq!(actions(&file), actions(&expected), "{name}");
+    }
+}
+
+// The shortcut against the whole: a batch read with it tells what the batch read without it tells.
+
+/// Texts that try to look like the line's own structure.
+const TEXTS: [&str; 10] = [
+    "",
+    "-o pool.example.com:3333",
+    "a\"b\\c",
+    r#"","start_time":"2026-03-06T09:00:00Z","auid":1,"pod":{"#,
+    r#"\",\"start_time\":\"2026-03-06T09:00:00Z\",\"auid\":"#,
+    r#","parent":{"uid":0},"node_name":"x","time":"2026-03-06T09:00:00Z"}"#,
+    "tcp_connect",
+    "{\"process_exit\":{\"process\":{",
+    "ä\u{1f980}\u{0}\n",
+    "trailing\\",
+];
+const LABELS: [&str; 5] = ["app", "parent_exec_id", "start_time", "node_name", "verb"];
+const TIMES: [&str; 6] = [
+    "2026-03-06T09:00:00.411Z",
+    "2026-03-06T09:00:00.411558Z",
+    "2026-03-06T09:00:00Z",
+    "2026-03-06T08:59:59.999999999Z",
+    "2036-03-06T09:00:00Z",
+    "yesterday",
+];
+
+fn a_time() -> impl Strategy<Value = &'static str> {
+    prop::sample::select(&TIMES[..])
+}
+
+fn process(binary: &str, arguments: &str, exec: u8, time: &str, label: &str, image: u8) -> String {
+    let text = |text: &str| serde_json::to_string(text).unwrap();
+    format!(
+        "{{\"exec_id\":\"e{exec}\",\"pid\":{exec},\"uid\":{},\"cwd\":\"/\",\"binary\":{},\"arguments\":{},\
+         \"flags\":\"execve\",\"start_time\":{},\"auid\":1,\"pod\":{{\"namespace\":\"shop\",\"name\":\"web\",\
+         \"container\":{{\"id\":\"containerd://c{image}\",\"image\":{{\"id\":\"x@sha256:{image:064x}\",\
+         \"name\":\"x:1\"}},\"start_time\":\"2026-03-06T08:00:00Z\"}},\"pod_labels\":{{{}:\"v\"}},\"workload\":\"web\"}},\
+         \"docker\":\"c{image}\",\"parent_exec_id\":\"p{exec}\",\"refcnt\":{exec}}}",
+        image % 2,
+        text(binary),
+        text(arguments),
+        text(time),
+        text(label),
+    )
+}
+
+/// Lines of few texts each, so that many of a batch repeat each other.
+fn a_batch() -> impl Strategy<Value = Vec<(String, bool)>> {
+    let text = || prop::sample::select(&TEXTS[..]);
+    (text(), text(), prop::sample::select(&LABELS[..])).prop_flat_map(|(one, other, label)| {
+        prop::collection::vec((a_line([one, other], label), any::<bool>()), 0..60)
+    })
+}
+
+fn a_line(texts: [&'static str; 2], label: &'static str) -> impl Strategy<Value = String> {
+    let text = prop::sample::select(texts.to_vec());
+    (0..12_u8, text, 0..4_u8, a_time(), 0..2_u8, any::<bool>()).prop_map(
+        move |(kind, arguments, exec, time, image, parent)| {
+            let binary = texts[1];
+            let process = |binary: &str| process(binary, arguments, exec, time, label, image);
+            let parent = if parent { format!(",\"parent\":{}", process("/bin/sh")) } else { String::new() };
+            let tail = format!("\"node_name\":\"n{}\",\"time\":\"2026-03-06T09:00:00Z\"", exec % 2);
+            let probe = |function: &str| {
+                let argument = "{\"sock_arg\":{\"daddr\":\"203.0.113.12\",\"dport\":3333}}";
+                format!(
+                    "{{\"process_kprobe\":{{\"process\":{}{parent},\"function_name\":\"{function}\",\
+                     \"args\":[{argument}]}},{tail}}}",
+                    process(binary)
+                )
+            };
+            let audit = |verb: &str, stage: &str, subresource: &str| {
+                format!(
+                    "{{\"kind\":\"Event\",\"apiVersion\":\"audit.k8s.io/v1\",\"level\":\"Request\",\"auditID\":\"a{exec}\",\
+                     \"stage\":\"{stage}\",\"requestURI\":{},\"verb\":\"{verb}\",\"user\":{{\"username\":{}}},\
+                     \"objectRef\":{{\"resource\":\"pods\",\"name\":\"web\"{subresource}}},\"requestObject\":{{\"metadata\":\
+                     {{\"labels\":{{\"a\":\"b\",{}:\"get\"}}}},\"spec\":{{\"containers\":[{{\"image\":\"evil\"}}]}}}}}}",
+                    serde_json::to_string(arguments).unwrap(),
+                    serde_json::to_string(binary).unwrap(),
+                    serde_json::to_string(label).unwrap(),
+                )
+            };
+            match kind {
+                0..=3 => format!("{{\"process_exec\":{{\"process\":{}{parent}}},{tail}}}", process(binary)),
+                4 => format!("{{\"process_exit\":{{\"process\":{}{parent}}},{tail}}}", process(binary)),
+                5 => probe("tcp_connect"),
+                6 => probe("security_file_open"),
+                7 => audit("create", "ResponseComplete", ""),
+                8 => audit("get", "ResponseStarted", ",\"subresource\":\"exec\""),
+                9 => audit("get", "ResponseComplete", ""),
+                10 => audit("create", "RequestReceived", ""),
+                _ => flow(3333),
+            }
+        },
+    )
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(400))]
+
+    #[test]
+    fn the_shortcut_drops_nothing_that_a_full_parse_tells(
+        lines in a_batch(),
+    ) {
+        let lines: Vec<String> = lines
+            .into_iter()
+            .map(|(line, shipped)| if shipped { json!({"stream": "stdout", "log": line + "\n", "time": "x"}).to_string() } else { line })
+            .collect();
+        let bytes = document(&lines).to_string().into_bytes();
+        let around = surroundings();
+        let envelope = Envelope::outermost(&around);
+        let quick = read_inflated(&bytes, &envelope, true);
+        let whole = read_inflated(&bytes, &envelope, false);
+        prop_assert_eq!(&quick.activities, &whole.activities);
+        prop_assert_eq!(&quick.unreadable, &whole.unreadable);
+        prop_assert_eq!(quick.ignored, whole.ignored);
+    }
+}
+
+#[test]
+fn repetitions_exits_and_reads_are_dropped_before_they_are_parsed() {
+    let around = surroundings();
+    let envelope = Envelope::outermost(&around);
+    let mut shortcut = Shortcut::default();
+    let mut drops = |line: &str| {
+        let raw = serde_json::to_string(line).unwrap();
+        shortcut.drops(raw.strip_prefix('"').unwrap().strip_suffix('"').unwrap(), &envelope)
+    };
+    let exec = |exec: u8, time: &str| {
+        let process = process("/bin/cat", "x", exec, time, "app", 1);
+        format!(
+            "{{\"process_exec\":{{\"process\":{process},\"parent\":{process}}},\"node_name\":\"n\",\"time\":\"{time}\"}}"
+        )
+    };
+    assert!(!drops(&exec(1, TIMES[0])));
+    assert!(drops(&exec(2, TIMES[1])), "later");
+    assert!(!drops(&exec(3, TIMES[2])), "earlier");
+    assert!(drops(&exec(4, TIMES[0])), "later than the earlier");
+    assert!(drops(&exec(5, TIMES[2]).replace("process_exec", "process_exit")));
+    let audit = |verb: &str| {
+        format!(
+            "{{\"kind\":\"Event\",\"apiVersion\":\"audit.k8s.io/v1\",\"stage\":\"ResponseComplete\",\"verb\":\"{verb}\",\"objectRef\":{{}}}}"
+        )
+    };
+    assert!(drops(&audit("list")));
+    assert!(!drops(&audit("create")));
+}
