@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 
 use super::trail::{MOST_INSTANCES, label};
-use super::{Kind, ecs, place, sight};
+use super::{Kind, Memory, Trace, ecs, place, sight};
 use crate::activity::{Action, Activity, Launch, LaunchOutcome, Place, WorkloadKind};
 use crate::detection::{Detection, Stage};
 use crate::policy::{Policy, like};
@@ -37,14 +37,21 @@ pub struct Note {
     pub label: &'static str,
     pub detail: String,
     pub time: DateTime<Utc>,
+    /// The event it comes from, where that is an earlier one.
+    pub source: Option<String>,
     pub score: u32,
     /// Happens all the time: the earliest in a while is enough.
     pub seldom: bool,
 }
 
 /// Every trace of an activity and of what it matched.
-pub fn notes(activity: &Activity, matched: &[&'static Detection], policy: &Policy) -> Vec<Note> {
-    let mut notes = Notes { activity, policy, matched, notes: Vec::new() };
+pub fn notes(
+    activity: &Activity,
+    matched: &[&'static Detection],
+    policy: &Policy,
+    memory: &Memory,
+) -> Vec<Note> {
+    let mut notes = Notes { activity, policy, memory, matched, notes: Vec::new() };
     match &activity.action {
         Action::ImageLaunched(launch) => notes.launch(launch),
         Action::ImagesSearched(search) if !search.bounded && !search.names.is_empty() => {
@@ -124,6 +131,7 @@ pub fn instances(launch: &Launch) -> impl Iterator<Item = (&str, Vec<String>)> {
 struct Notes<'a> {
     activity: &'a Activity,
     policy: &'a Policy,
+    memory: &'a Memory,
     matched: &'a [&'static Detection],
     notes: Vec<Note>,
 }
@@ -138,7 +146,17 @@ impl Notes<'_> {
         time: DateTime<Utc>,
     ) -> &mut Note {
         let detail = detail.to_owned();
-        self.notes.push_mut(Note { kind, across: false, id, label, detail, time, score: 0, seldom: false })
+        self.notes.push_mut(Note {
+            kind,
+            across: false,
+            id,
+            label,
+            detail,
+            time,
+            source: None,
+            score: 0,
+            seldom: false,
+        })
     }
 
     /// Every match, for chains and for risk; the digest where a match is about one.
@@ -209,9 +227,21 @@ impl Notes<'_> {
                 self.add(kind, id.clone(), label::ACT, &act.text, time).seldom = true;
             }
         }
-        let Some(digest) = sight::digest(self.activity).map(str::to_owned) else { return };
+        let Some(digest) = sight::digest(self.activity).map(str::to_owned) else {
+            return self.acted(&acts, place);
+        };
         self.matches(Kind::Digest, &digest, "");
         let at = |detail: &str| format!("{detail} @ {}", place.label());
+        if matches!(self.activity.action, Action::ContainerStarted(_)) {
+            // What happens there next may name no image, and what happened already did not.
+            for (kind, id) in containers(place) {
+                self.add(kind, id.clone(), label::DIGEST, &at(&digest), time);
+                for act in self.remembered(kind, &id, label::ACT) {
+                    let note = self.add(Kind::Digest, digest.clone(), label::ACT, &at(&act.detail), act.time);
+                    note.source = Some(act.source);
+                }
+            }
+        }
         for (label, detail, time) in &steps {
             let detail = if *label == label::PULLED { detail.clone() } else { at(detail) };
             self.add(Kind::Digest, digest.clone(), label, &detail, *time);
@@ -219,6 +249,27 @@ impl Notes<'_> {
         for act in &acts {
             self.add(Kind::Digest, digest.clone(), label::ACT, &at(&act.text), time).seldom = true;
         }
+    }
+
+    /// Acts of which the event names no image, under the digest that the container's start named.
+    fn acted(&mut self, acts: &[Act], place: &Place) {
+        for (kind, id) in containers(place) {
+            for started in self.remembered(kind, &id, label::DIGEST) {
+                let Some((digest, at)) = started.detail.split_once(" @ ") else { continue };
+                for act in acts {
+                    let detail = format!("{} @ {at}", act.text);
+                    let note =
+                        self.add(Kind::Digest, digest.to_owned(), label::ACT, &detail, self.activity.time);
+                    note.seldom = true;
+                }
+            }
+        }
+    }
+
+    fn remembered(&self, kind: Kind, id: &str, label: &str) -> Vec<Trace> {
+        let record = self.memory.about(self.activity, kind, id);
+        let traces = record.into_iter().flat_map(|record| &record.traces);
+        traces.filter(|trace| trace.label == label).cloned().collect()
     }
 
     /// What of it is suspicious enough to complete a chain.
@@ -242,6 +293,10 @@ impl Notes<'_> {
         }
         acts
     }
+}
+
+fn containers(place: &Place) -> impl Iterator<Item = (Kind, String)> {
+    place::records(place).into_iter().filter(|(kind, _)| *kind == Kind::Container)
 }
 
 struct Act {

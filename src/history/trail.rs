@@ -36,6 +36,8 @@ pub mod label {
     pub const RUNS: &str = "container started";
     /// Something suspicious was done; the detail is what, with a digest also the place.
     pub const ACT: &str = "act";
+    /// The digest of a container's image, and the place.
+    pub const DIGEST: &str = "digest";
     /// The index that a digest belongs to, and a digest that belongs to an index.
     pub const INDEX: &str = "index";
     pub const CHILD: &str = "child";
@@ -105,18 +107,25 @@ pub fn keys(activity: &Activity) -> Vec<Key> {
 }
 
 /// What has to be read besides, now that it is known by which other digests the activity's image goes:
-/// a pull names the index, a start its child. Nothing for most images.
+/// a pull names the index, a start its child, and what happens in the container neither. Nothing for
+/// most activities.
 pub fn linked(activity: &Activity, found: &[Record]) -> Vec<Key> {
     if matches!(activity.action, Action::ImagePushed(_)) {
         return Vec::new();
     }
     let aliases = found.iter().filter(|record| record.key.kind == Kind::Alias);
     let digests = aliases.flat_map(|record| &record.traces).map(|trace| trace.detail.as_str());
+    let unnamed = sight::digest(activity).is_none();
+    let containers = found.iter().filter(|record| unnamed && record.key.kind == Kind::Container);
+    let started = containers.flat_map(|record| &record.traces).filter(|trace| trace.label == label::DIGEST);
+    let started = started.filter_map(|trace| trace.detail.split(" @ ").next());
+    let started = started.map(|digest| (Kind::Digest, digest.to_owned()));
     let mut keys: Vec<Key> = digests
         .flat_map(|digest| {
             let sighting = sight::container_image(digest);
             [(Kind::Digest, digest.to_owned()), (Kind::Sighting, sighting)]
         })
+        .chain(started)
         .map(|(kind, id)| Key::new(&activity.account, &activity.region, kind, id))
         .collect();
     keys.sort();
@@ -138,7 +147,7 @@ pub fn remember(judgement: &Judgement, policy: &Policy, memory: &Memory) -> Vec<
     for id in sightings(activity) {
         trail.see(Kind::Sighting, &id);
     }
-    for note in evidence::notes(activity, &matched, policy) {
+    for note in evidence::notes(activity, &matched, policy, memory) {
         trail.note(note);
     }
     trail.changed.into_values().collect()
@@ -152,7 +161,7 @@ pub fn with(
     memory: &Memory,
 ) -> Vec<Record> {
     let mut trail = Trail { activity, memory, changed: BTreeMap::new() };
-    for note in evidence::notes(activity, matched, policy) {
+    for note in evidence::notes(activity, matched, policy, memory) {
         // It counts even where another like it is remembered already.
         trail.note(Note { seldom: false, ..note });
     }
@@ -198,7 +207,7 @@ impl Trail<'_> {
         let trace = Trace {
             time: note.time,
             label: note.label.to_owned(),
-            source: self.activity.id.clone(),
+            source: note.source.unwrap_or_else(|| self.activity.id.clone()),
             detail: note.detail,
             score: note.score,
         };

@@ -54,6 +54,39 @@ fn pull_start_and_wget_are_critical_in_whatever_order_they_arrive() {
     }
 }
 
+/// GuardDuty names the task, and no digest; the pull through the cache is what was wrong.
+#[test]
+fn an_act_that_names_no_image_is_joined_by_the_containers_start() {
+    let task = "arn:aws:ecs:eu-central-1:111122223333:task/shop/0a".to_owned();
+    let own = ContainerImage {
+        name: "111122223333.dkr.ecr.eu-central-1.amazonaws.com/hub/sysbase:kt".to_owned(),
+        digest: Some(digest()),
+    };
+    let place = Place { task: Some(task.clone()), image: Some(own.clone()), ..Place::default() };
+    let container = Place { container: Some("df614e51660c".to_owned()), ..place };
+    let start = ran(Action::ContainerStarted(Start { place: container, ..Start::default() }));
+    let verdict = crate::activity::Reported {
+        finding_type: "Impact:Runtime/CryptoMinerExecuted".to_owned(),
+        place: Place { task: Some(task), ..Place::default() },
+        ..Default::default()
+    };
+    let pull = ran(Action::ImagePulled(Pull { image: own, ..Pull::default() }));
+    let events = [
+        (Activity { id: "pull".to_owned(), ..pull }, &FOREIGN[..]),
+        (later("start", 1, start), &[]),
+        (later("act", 2, ran(Action::VerdictReported(verdict))), &[]),
+    ];
+    for order in [[0, 1, 2], [2, 1, 0], [1, 2, 0], [0, 2, 1], [2, 0, 1], [1, 0, 2]] {
+        let mut story = Story::watched();
+        for number in &order[..2] {
+            story.tell_with(&events[*number].0, events[*number].1);
+        }
+        let (last, matches) = &events[order[2]];
+        let found = matched(judged(&story, last, matches));
+        assert_eq!((found.severity, found.not_inspected.len()), (None, 0), "{order:?}");
+    }
+}
+
 #[test]
 fn missing_links_are_named_and_make_it_high() {
     let mut story = Story::watched();
