@@ -2,7 +2,7 @@
 //! line; only the lookup, the store and the publisher differ.
 //!
 //! Round trips to the store: one read and one write for an event that matches nothing, three more for
-//! one that alerts.
+//! one that alerts; one read more for a container image that goes by several digests.
 
 use std::sync::Arc;
 
@@ -13,7 +13,7 @@ use crate::alert::{self, Alert};
 use crate::detection::Detection;
 use crate::engine::{self, Judgement};
 use crate::history::deliver::{Delivery, DeliveryError, Fate, Publisher};
-use crate::history::{Memory, Store, StoreError, trail};
+use crate::history::{Key, Memory, Record, Store, StoreError, trail};
 use crate::lookup::{Facts, Lookup};
 use crate::policy::Policy;
 
@@ -33,6 +33,8 @@ pub struct Pipeline<'a, L, S, P> {
     pub token: &'a str,
     /// When this invocation is over at the latest.
     pub deadline: DateTime<Utc>,
+    /// Learn from first sightings before telling them; off, they are told from the first event on.
+    pub warm_up: bool,
     /// The clock; over archives, the event's own time.
     pub now: &'a (dyn Fn() -> DateTime<Utc> + Sync),
 }
@@ -90,18 +92,18 @@ impl<L: Lookup, S: Store, P: Publisher> Pipeline<'_, L, S, P> {
     /// the other.
     pub async fn judge(&self, activity: Arc<Activity>) -> Result<Judgement, StoreError> {
         let mut facts = Facts::default();
-        let keys = trail::keys(&activity);
+        let mut keys = trail::keys(&activity);
         let Some(store) = self.store.filter(|_| !keys.is_empty()) else {
             return Ok(engine::judge(activity, self.policy, self.lookup, &Memory::none(), &mut facts).await);
         };
         let mut last = StoreError::Conflict;
         for attempt in 1..=TRIES {
-            match store.load(&keys).await {
+            match load(store, &activity, &mut keys).await {
                 Ok(found) => {
-                    let memory = Memory::new(&keys, found, (self.now)());
+                    let memory = Memory::new(&keys, found, (self.now)()).at_once(!self.warm_up);
                     let judgement =
                         engine::judge(activity.clone(), self.policy, self.lookup, &memory, &mut facts).await;
-                    let changed = trail::remember(&judgement, &memory);
+                    let changed = trail::remember(&judgement, self.policy, &memory);
                     if changed.is_empty() {
                         return Ok(judgement);
                     }
@@ -116,4 +118,20 @@ impl<L: Lookup, S: Store, P: Publisher> Pipeline<'_, L, S, P> {
         }
         Err(last)
     }
+}
+
+/// The records for the keys, and for those that they lead to.
+async fn load<S: Store>(
+    store: &S,
+    activity: &Activity,
+    keys: &mut Vec<Key>,
+) -> Result<Vec<Record>, StoreError> {
+    let mut found = store.load(keys).await?;
+    let linked: Vec<Key> =
+        trail::linked(activity, &found).into_iter().filter(|key| !keys.contains(key)).collect();
+    if !linked.is_empty() {
+        found.extend(store.load(&linked).await?);
+        keys.extend(linked);
+    }
+    Ok(found)
 }

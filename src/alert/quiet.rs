@@ -42,7 +42,11 @@ fn approval(alert: &Alert) -> Option<Snippet> {
 fn suppression(alert: &Alert) -> Option<Snippet> {
     let (key, value) = match &alert.subject {
         Subject::MachineImage { image, .. } if shape::resource("ami", image) => ("image", image),
-        Subject::Push { repository, .. } if shape::repository(repository) => ("repository", repository),
+        Subject::Push { repository, .. } | Subject::Repository { repository }
+            if shape::repository(repository) =>
+        {
+            ("repository", repository)
+        }
         Subject::Scan { digest, .. } if shape::digest(digest) => ("image", digest),
         Subject::GuardRail { target, .. } if shape::repository(target) => ("repository", target),
         _ => return None,

@@ -23,6 +23,7 @@ pub fn subject(alert: &Alert) -> String {
     let about = match &alert.subject {
         Subject::MachineImage { image, principal } => format!("{image} by {}", name(principal)),
         Subject::Push { repository, principal } => format!("push to {repository} by {}", name(principal)),
+        Subject::Repository { repository } => format!("repository {repository}"),
         Subject::Scan { repository, digest } => format!("scan of {repository} {}", words::short(digest)),
         Subject::GuardRail { setting, target } => format!("guard rail {setting} of {target}"),
         Subject::ContainerImage { repository } => format!("container image {repository}"),

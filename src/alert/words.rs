@@ -29,7 +29,7 @@ pub fn headline(alert: &Alert) -> String {
 pub fn about(subject: &Subject) -> String {
     match subject {
         Subject::MachineImage { image, .. } => image.clone(),
-        Subject::Push { repository, .. } => repository.clone(),
+        Subject::Push { repository, .. } | Subject::Repository { repository } => repository.clone(),
         Subject::Scan { repository, digest } => format!("{repository} {}", short(digest)),
         Subject::GuardRail { setting, target } => format!("{setting} of {target}"),
         Subject::ContainerImage { repository } => repository.clone(),
@@ -167,6 +167,10 @@ pub fn why(alert: &Alert) -> &'static str {
         (Subject::Push { .. }, _) => {
             "What is pushed to a repository is what the next deployment runs. A push at an odd hour, or by \
              somebody who never pushes, is how a malicious image gets in under a trusted name."
+        }
+        (Subject::Repository { .. }, _) => {
+            "Each of these alone may have an innocent reason. So many of different kinds in one repository within so \
+             short a time seldom do."
         }
         (Subject::Scan { .. }, _) => {
             "Every container started from this image carries these weaknesses, and those already running \

@@ -73,12 +73,13 @@ pub async fn judge(paths: &[PathBuf], options: &Judging) -> miette::Result<Judge
     if options.live {
         let live = live(options).await?;
         for (activity, _) in activities {
-            let processed = process(&judged.policy, &live, &history, activity).await?;
+            let processed = process(&judged.policy, &live, &history, !options.no_warm_up, activity).await?;
             judged.processed.push(processed);
         }
     } else {
         for (activity, facts) in activities {
-            let processed = process(&judged.policy, facts.as_ref(), &history, activity).await?;
+            let processed =
+                process(&judged.policy, facts.as_ref(), &history, !options.no_warm_up, activity).await?;
             judged.processed.push(processed);
         }
     }
@@ -90,6 +91,7 @@ async fn process<L: Lookup>(
     policy: &Policy,
     lookup: &L,
     history: &InMemory,
+    warm_up: bool,
     activity: Arc<Activity>,
 ) -> miette::Result<Processed> {
     let time = activity.time;
@@ -100,6 +102,7 @@ async fn process<L: Lookup>(
         store: Some(history),
         publisher: &Printed,
         token: "command line",
+        warm_up,
         deadline: time + TimeDelta::minutes(1),
         now: &move || time,
     };

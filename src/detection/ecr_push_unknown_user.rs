@@ -1,14 +1,16 @@
-//! An image was pushed by somebody who is not listed as a pusher.
+//! An image was pushed by somebody who is not listed as a pusher; where nobody is listed, by somebody
+//! who never pushed to that repository.
 
 use serde_json::json;
 
 use super::{Context, Detection, Match, NextStep, Reason, Stage, Verdict, push, shape, steps};
 use crate::activity::{Activity, ActorKind, Push};
+use crate::history::{Familiarity, sight};
 use crate::severity::Severity;
 
 pub static DETECTION: Detection = Detection {
     id: "ecr-push-unknown-user",
-    title: "Container image pushed by somebody who is not a listed pusher",
+    title: "Container image pushed by an unknown pusher",
     severity: Severity::Medium,
     score: 49,
     source: "Splunk: AWS ECR Container Upload Unknown User (CloudTrail and Security Lake)",
@@ -18,25 +20,43 @@ pub static DETECTION: Detection = Detection {
 };
 
 fn judge(activity: &Activity, context: &Context<'_>) -> Verdict {
-    if context.policy.uploads.pushers.is_empty() {
-        return Verdict::NotApplicable("the policy lists no pushers".to_owned());
-    }
     let push = match push::of(activity) {
         Ok(push) => push,
         Err(verdict) => return verdict,
     };
     let principal = activity.principal();
-    if context.policy.pusher_allowed(&push.repository, principal) {
+    let listed = !context.policy.uploads.pushers.is_empty();
+    if listed && context.policy.pusher_allowed(&push.repository, principal) {
         return Verdict::Pass(format!("{principal} is a listed pusher to {}", push.repository));
     }
     let named = activity.actor.as_ref().is_some_and(|actor| actor.kind != ActorKind::Unknown);
     if !named {
         return Verdict::CannotTell(Reason::new("pusher-not-named", "The event does not name who pushed."));
     }
-    Verdict::Match(Box::new(found(activity, push)))
+    if listed {
+        return Verdict::Match(Box::new(found(
+            activity,
+            push,
+            "who is not a listed pusher to this repository",
+        )));
+    }
+    // With nobody listed, whoever is new to a repository is worth a word.
+    match context.memory.familiarity(activity, &sight::pusher(&push.repository, principal)) {
+        Familiarity::New => Verdict::Match(Box::new(found(
+            activity,
+            push,
+            "who has not pushed to this repository before; the policy lists no pushers",
+        ))),
+        Familiarity::Known => Verdict::Pass(format!("{principal} has pushed to {} before", push.repository)),
+        Familiarity::Unkept => Verdict::NotApplicable("the policy lists no pushers".to_owned()),
+        Familiarity::Learning(until) => Verdict::NotApplicable(format!(
+            "the policy lists no pushers, and who pushes is learned until {}",
+            until.format("%Y-%m-%d %H:%M UTC")
+        )),
+    }
 }
 
-fn found(activity: &Activity, push: &Push) -> Match {
+fn found(activity: &Activity, push: &Push, standing: &str) -> Match {
     let actor = activity.actor.as_ref();
     let mut evidence = push::seen(activity, push);
     if let Some(session) = actor.and_then(|actor| actor.session.as_ref()) {
@@ -60,7 +80,7 @@ fn found(activity: &Activity, push: &Push) -> Match {
         subject: push::subject(activity, push),
         severity: push::severity(push, DETECTION.severity),
         summary: format!(
-            "{} was pushed by {}, who is not a listed pusher to this repository.{public}",
+            "{} was pushed by {}, {standing}.{public}",
             push::reference(push),
             push::pusher(activity),
         ),

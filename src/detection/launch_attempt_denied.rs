@@ -1,6 +1,7 @@
 //! Somebody tried to start instances and was refused: by permissions, by quota, or because the image
 //! does not exist for them.
 
+use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::json;
 
 use super::catalog::{self, Approval};
@@ -8,6 +9,7 @@ use super::launch::{self, Image};
 use super::steps;
 use super::{Context, Detection, Match, NextStep, Reason, Stage, Subject, Verdict};
 use crate::activity::{Action, Activity, Launch, LaunchOutcome};
+use crate::history::{Kind, trail::label};
 use crate::lookup::ImageFact;
 use crate::severity::Severity;
 
@@ -21,6 +23,10 @@ pub static DETECTION: Detection = Detection {
     stage: Stage::Event,
     judge,
 };
+
+/// So many attempts within so long are more than a mistake.
+const MANY: usize = 5;
+const SPAN: TimeDelta = TimeDelta::minutes(10);
 
 /// Error messages carry an encoded authorization message of more than a kilobyte.
 const MESSAGE: usize = 300;
@@ -48,10 +54,12 @@ fn judge(activity: &Activity, context: &Context<'_>) -> Verdict {
     if let Some(why) = launch::outside_scope(launch, context) {
         return Verdict::NotApplicable(why);
     }
+    let attempts = attempts(activity, context);
     if launch.image.id().is_some_and(|id| catalog::listed(context.policy, id)) {
         return found(
             activity,
             launch,
+            attempts,
             code,
             None,
             Ok("its id is listed in the policy".to_owned()),
@@ -64,14 +72,17 @@ fn judge(activity: &Activity, context: &Context<'_>) -> Verdict {
         Image::Need(keys) => Verdict::Need(keys),
         Image::Unknown { reason, .. } => {
             let why = Err("nobody can tell whose image it is".to_owned());
-            found(activity, launch, code, None, why, vec![reason])
+            found(activity, launch, attempts, code, None, why, vec![reason])
         }
         Image::Known(known) => match catalog::approval(activity, context, known) {
             Approval::Need(keys) => Verdict::Need(keys),
-            Approval::Approved(why) => found(activity, launch, code, Some(known.fact), Ok(why), Vec::new()),
+            Approval::Approved(why) => {
+                found(activity, launch, attempts, code, Some(known.fact), Ok(why), Vec::new())
+            }
             Approval::NotApproved { why, not_inspected } => found(
                 activity,
                 launch,
+                attempts,
                 code,
                 Some(known.fact),
                 Err(format!("the image is not approved: {why}")),
@@ -79,7 +90,7 @@ fn judge(activity: &Activity, context: &Context<'_>) -> Verdict {
             ),
             Approval::CannotTell(reason) => {
                 let why = Err("it cannot be told whether the image is approved".to_owned());
-                found(activity, launch, code, Some(known.fact), why, vec![reason])
+                found(activity, launch, attempts, code, Some(known.fact), why, vec![reason])
             }
         },
     }
@@ -92,9 +103,28 @@ fn refused(code: &str) -> bool {
         || code.starts_with("InvalidAMIID.")
 }
 
+/// The most refused launches by the same principal within ten minutes, this one among them. Events
+/// arrive in any order.
+fn attempts(activity: &Activity, context: &Context<'_>) -> usize {
+    let Some(record) = context.memory.about(activity, Kind::Principal, activity.principal()) else {
+        return 1;
+    };
+    let others = record.traces.iter().filter(|trace| {
+        trace.label == label::ATTEMPTED && trace.source != activity.id && refused(&trace.detail)
+    });
+    let mut times: Vec<DateTime<Utc>> = others.map(|trace| trace.time).collect();
+    times.push(activity.time);
+    let starts = times.iter().filter(|start| (TimeDelta::zero()..=SPAN).contains(&(activity.time - **start)));
+    let within = |start: &DateTime<Utc>| {
+        times.iter().filter(|time| (TimeDelta::zero()..=SPAN).contains(&(**time - *start))).count()
+    };
+    starts.map(within).max().unwrap_or(1)
+}
+
 fn found(
     activity: &Activity,
     launch: &Launch,
+    attempts: usize,
     code: &str,
     fact: Option<&ImageFact>,
     approval: Result<String, String>,
@@ -107,18 +137,26 @@ fn found(
         None => steps::counted(count, "instance", "instances"),
     };
     let (severity, about) = match approval {
-        Ok(why) => (None, format!("the image is approved: {why}")),
+        Ok(why) => ((attempts >= MANY).then_some(Severity::Medium), format!("the image is approved: {why}")),
         Err(why) => (Some(Severity::Medium), why),
+    };
+    let many = if attempts >= MANY {
+        format!(" It is one of {attempts} refused launches by the same principal within ten minutes.")
+    } else {
+        String::new()
     };
     let mut evidence = launch::evidence(launch, fact);
     evidence.insert("error_code".to_owned(), json!(code));
+    if attempts > 1 {
+        evidence.insert("attempts".to_owned(), json!(attempts));
+    }
     if let Some(message) = activity.api.as_ref().and_then(|api| api.error_message.as_deref()) {
         evidence.insert("error_message".to_owned(), json!(message.chars().take(MESSAGE).collect::<String>()));
     }
     Verdict::Match(Box::new(Match {
         subject: Subject::MachineImage { image: image.clone(), principal: activity.principal().to_owned() },
         severity,
-        summary: format!("A launch of {wanted} from image {image} was refused ({code}); {about}."),
+        summary: format!("A launch of {wanted} from image {image} was refused ({code}); {about}.{many}"),
         evidence,
         next_steps: vec![
             steps::trace_actor(activity),
@@ -224,6 +262,24 @@ mod tests {
     #[test]
     fn an_attempt_that_does_not_say_why_it_failed_cannot_be_told() {
         assert_eq!(cannot_tell(judged(&Given::none(), attempt(""))).code, "error-not-named");
+    }
+
+    #[test]
+    fn five_within_ten_minutes_are_one_step_up_whatever_the_order() {
+        let given = Given::none().image(image(AMI, AMAZON));
+        let severity = |minutes: &[i64], own: i64| {
+            let mut story = Story::watched();
+            for (number, minute) in minutes.iter().enumerate() {
+                let event = launched(attempt("VcpuLimitExceeded"));
+                story.tell(&later(&format!("other-{number}"), *minute, event));
+            }
+            let event = later("event-1", own, launched(attempt("UnauthorizedOperation")));
+            matched(story.judge(&DETECTION, &event, &Policy::default(), given.facts())).severity
+        };
+        assert_eq!(severity(&[0, 1, 2, 3], 4), Some(Severity::Medium));
+        assert_eq!(severity(&[1, 2, 3, 10], 0), Some(Severity::Medium));
+        assert_eq!(severity(&[0, 1, 2], 4), None);
+        assert_eq!(severity(&[0, 1, 2, 3], 11), None);
     }
 
     #[test]

@@ -5,9 +5,12 @@
 
 mod blocked_destination;
 mod catalog;
+mod chain;
 mod commands;
+mod container_first_activity;
 mod container_image_lookalike;
 mod container_image_mutable_tag;
+mod container_image_newly_seen;
 mod container_image_not_approved;
 mod credential_in_command;
 mod doubt;
@@ -18,22 +21,27 @@ mod ecr_scan_high;
 mod ecr_scan_low;
 mod ecr_scan_medium;
 mod ecs_mass_mining;
+mod first_boot_activity;
 mod guard_rail_lowered;
 mod guardduty_malicious_image;
 mod launch;
 mod launch_attempt_denied;
 mod machine_image_laundered;
+mod machine_image_name_confusion;
+mod machine_image_newly_seen;
 mod machine_image_not_approved;
 mod miner_process;
 mod mining_pool_connection;
 mod mining_pool_dns;
 mod network;
+mod new_destination;
 mod offensive_tool;
 mod origin;
 mod owners;
 mod push;
 mod reference;
 mod registry;
+mod repository_risk;
 mod runtime;
 mod scan;
 mod shape;
@@ -42,6 +50,8 @@ mod steps;
 mod testing;
 mod user_data_changed;
 mod user_data_suspicious;
+
+pub(crate) use network::is_public;
 
 use serde_json::{Map, Value};
 
@@ -55,8 +65,11 @@ use crate::severity::Severity;
 pub static REGISTRY: &[&Detection] = &[
     &guardduty_malicious_image::DETECTION,
     &miner_process::DETECTION,
+    &first_boot_activity::DETECTION,
+    &container_first_activity::DETECTION,
     &machine_image_not_approved::DETECTION,
     &machine_image_laundered::DETECTION,
+    &machine_image_name_confusion::DETECTION,
     &user_data_suspicious::DETECTION,
     &ecs_mass_mining::DETECTION,
     &mining_pool_connection::DETECTION,
@@ -64,14 +77,18 @@ pub static REGISTRY: &[&Detection] = &[
     &credential_in_command::DETECTION,
     &offensive_tool::DETECTION,
     &container_image_lookalike::DETECTION,
+    &repository_risk::DETECTION,
     &guard_rail_lowered::DETECTION,
     &ecr_scan_critical::DETECTION,
+    &machine_image_newly_seen::DETECTION,
     &user_data_changed::DETECTION,
     &ecr_push_outside_hours::DETECTION,
     &ecr_push_unknown_user::DETECTION,
     &ecr_scan_high::DETECTION,
     &blocked_destination::DETECTION,
+    &new_destination::DETECTION,
     &container_image_not_approved::DETECTION,
+    &container_image_newly_seen::DETECTION,
     &container_image_mutable_tag::DETECTION,
     &launch_attempt_denied::DETECTION,
     &ecr_scan_medium::DETECTION,
@@ -199,6 +216,8 @@ pub enum Subject {
     MachineImage { image: String, principal: String },
     /// A repository and who pushed to it.
     Push { repository: String, principal: String },
+    /// A repository as a whole: what adds up there.
+    Repository { repository: String },
     /// A digest in a repository.
     Scan { repository: String, digest: String },
     /// A protecting setting and what it protects.
@@ -219,6 +238,7 @@ impl Subject {
         match self {
             Subject::MachineImage { image, principal } => ["machine-image", image, principal],
             Subject::Push { repository, principal } => ["push", repository, principal],
+            Subject::Repository { repository } => ["repository", repository, ""],
             Subject::Scan { repository, digest } => ["scan", repository, digest],
             Subject::GuardRail { setting, target } => ["guard-rail", setting, target],
             Subject::ContainerImage { repository } => ["container-image", repository, ""],

@@ -1,5 +1,9 @@
 //! Builders for activities and facts, so that a test says only what it is about.
 
+mod story;
+
+pub use story::*;
+
 use chrono::{DateTime, Utc};
 
 use super::{Context, Detection, Match, Reason, Verdict};

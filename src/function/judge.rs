@@ -40,6 +40,7 @@ pub(super) async fn one(
         publisher: &publisher,
         token: &invocation.token,
         deadline: invocation.ends,
+        warm_up: true,
         now: &Utc::now,
     };
     let processed = match pipeline.process(activity.clone()).await {

@@ -2,16 +2,50 @@
 
 use std::collections::HashMap;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 
-use super::{Key, Kind, Record};
+use super::{Key, Kind, Record, sight};
 use crate::activity::Activity;
+use crate::detection::Verdict;
 
 /// The records read for one activity. Absent ones are there, empty, so that they can be written.
 #[derive(Debug, Clone, Default)]
 pub struct Memory {
     records: HashMap<Key, Record>,
     kept: bool,
+    at_once: bool,
+}
+
+/// After an account begins to be watched, first sightings teach for so long before they tell.
+pub const WARM_UP: TimeDelta = TimeDelta::days(7);
+
+/// Whether something has been seen before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Familiarity {
+    /// No history is kept.
+    Unkept,
+    Known,
+    /// Not seen before, while the account has not been watched for long: until then.
+    Learning(DateTime<Utc>),
+    New,
+}
+
+impl Familiarity {
+    /// Why a first sighting is none to tell of; nothing where it is.
+    pub fn untold(self, what: &str) -> Option<Verdict> {
+        match self {
+            Familiarity::Unkept => Some(Verdict::NotApplicable(format!(
+                "no history is kept, so that it is not known whether {what} was seen before"
+            ))),
+            Familiarity::Known => Some(Verdict::Pass(format!("{what} has been seen before"))),
+            Familiarity::Learning(until) => Some(Verdict::NotApplicable(format!(
+                "{what} is new, but the account is watched since too short a time: first sightings are learned \
+                 until {}",
+                until.format("%Y-%m-%d %H:%M UTC")
+            ))),
+            Familiarity::New => None,
+        }
+    }
 }
 
 impl Memory {
@@ -27,7 +61,30 @@ impl Memory {
         for record in found {
             records.insert(record.key.clone(), record.fresh(now));
         }
-        Self { records, kept: true }
+        Self { records, kept: true, at_once: false }
+    }
+
+    /// Without a warm-up: first sightings are told from the first event on.
+    pub fn at_once(self, at_once: bool) -> Self {
+        Self { at_once, ..self }
+    }
+
+    /// Whether a sighting's subject was seen before this activity, by event time. The same event, come
+    /// again, is as new as it was.
+    pub fn familiarity(&self, activity: &Activity, id: &str) -> Familiarity {
+        let Some(record) = self.about(activity, Kind::Sighting, id) else { return Familiarity::Unkept };
+        let known = record.sighting.as_ref().is_some_and(|sighting| {
+            (sighting.first, sighting.source.as_str()) < (activity.time, activity.id.as_str())
+        });
+        if known {
+            return Familiarity::Known;
+        }
+        let watch = self.about(activity, Kind::Watch, sight::WATCH).and_then(|watch| watch.sighting.as_ref());
+        let since = watch.map_or(activity.time, |sighting| sighting.first.min(activity.time));
+        match since.checked_add_signed(WARM_UP) {
+            Some(until) if until > activity.time && !self.at_once => Familiarity::Learning(until),
+            _ => Familiarity::New,
+        }
     }
 
     /// Whether there is a history at all.
@@ -44,6 +101,10 @@ impl Memory {
     /// As [`Memory::about`], for what is remembered over all regions of the account.
     pub fn across(&self, activity: &Activity, kind: Kind, id: &str) -> Option<&Record> {
         self.records.get(&Key::new(&activity.account, "", kind, id))
+    }
+
+    pub(super) fn records(&self) -> impl Iterator<Item = &Record> {
+        self.records.values()
     }
 
     pub(super) fn take(&self, key: &Key) -> Option<Record> {

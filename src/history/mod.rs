@@ -17,15 +17,17 @@
 pub mod claim;
 pub mod deliver;
 pub mod ecs;
+mod evidence;
 mod in_memory;
 mod memory;
 pub mod place;
 mod record;
+pub mod sight;
 pub mod thread;
 pub mod trail;
 
 pub use in_memory::InMemory;
-pub use memory::Memory;
+pub use memory::{Familiarity, Memory, WARM_UP};
 pub use record::{Key, Kind, Record, Sighting, Trace};
 
 use std::future::Future;

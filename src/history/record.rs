@@ -142,6 +142,7 @@ pub struct Sighting {
 
 impl Record {
     pub const MOST_TRACES: usize = 32;
+    const SELDOM_SECONDS: i64 = 600;
 
     pub fn new(key: Key) -> Self {
         Self {
@@ -171,27 +172,58 @@ impl Record {
         self.expires - time < self.key.kind.keep() / 2
     }
 
-    /// Remembers a trace once; of too many, the newest stay. True where it was news.
+    /// Remembers a trace once; of too many, the newest of what there is most of stay. True where it was news.
     pub fn add(&mut self, mut trace: Trace) -> bool {
+        // Before it is compared: what was cut has to be recognised.
+        if let Some((end, _)) = trace.detail.char_indices().nth(Trace::LONGEST_DETAIL) {
+            trace.detail.truncate(end);
+        }
         if self.traces.iter().any(|known| {
             known.source == trace.source && known.label == trace.label && known.detail == trace.detail
         }) {
             return false;
         }
-        if let Some((end, _)) = trace.detail.char_indices().nth(Trace::LONGEST_DETAIL) {
-            trace.detail.truncate(end);
-        }
         let at = self.traces.partition_point(|known| known <= &trace);
         self.traces.insert(at, trace);
         if self.traces.len() > Self::MOST_TRACES {
-            self.traces.remove(0);
+            self.drop_one();
         }
         true
     }
 
+    /// As [`Record::add`] for what happens all the time: of the same label and detail only the earliest
+    /// in ten minutes stays.
+    pub fn add_seldom(&mut self, trace: Trace) -> bool {
+        let span = |time: DateTime<Utc>| time.timestamp().div_euclid(Self::SELDOM_SECONDS);
+        let same = self.traces.iter().position(|known| {
+            known.label == trace.label && known.detail == trace.detail && span(known.time) == span(trace.time)
+        });
+        if let Some(at) = same {
+            if self.traces.get(at).is_some_and(|known| *known <= trace) {
+                return false;
+            }
+            self.traces.remove(at);
+        }
+        self.add(trace)
+    }
+
+    /// Of too many traces goes the oldest of what there is most of: a flood of one thing must not wash
+    /// away the one trace of another.
+    fn drop_one(&mut self) {
+        let count = |trace: &Trace| {
+            self.traces.iter().filter(|it| it.label == trace.label && it.detail == trace.detail).count()
+        };
+        let counts: Vec<usize> = self.traces.iter().map(count).collect();
+        let most = counts.iter().copied().max().unwrap_or_default();
+        if let Some(at) = counts.iter().position(|count| *count == most) {
+            self.traces.remove(at);
+        }
+    }
+
     /// Remembers that it was seen; the earliest event time stays. True where that was news.
     pub fn see(&mut self, time: DateTime<Utc>, source: &str) -> bool {
-        let earlier = self.sighting.as_ref().is_none_or(|known| time < known.first);
+        let earlier =
+            self.sighting.as_ref().is_none_or(|known| (time, source) < (known.first, known.source.as_str()));
         if earlier {
             self.sighting = Some(Sighting { first: time, source: source.to_owned() });
         }

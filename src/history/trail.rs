@@ -2,19 +2,24 @@
 
 use std::collections::BTreeMap;
 
-use super::{Key, Kind, Memory, Record, Trace};
+use super::evidence::{self, Note};
+use super::{Key, Kind, Memory, Record, Trace, ecs, place, sight};
 use crate::activity::{Action, Activity, LaunchOutcome};
-use crate::detection::Verdict;
+use crate::detection::{Detection, Verdict};
 use crate::engine::Judgement;
+use crate::policy::Policy;
+
+pub use super::evidence::searches;
 
 /// One transaction takes a hundred records; the instances of one launch share it with the rest.
 pub const MOST_INSTANCES: usize = 64;
 
 /// Labels of traces.
 pub mod label {
-    /// A detection matched; the detail is its id.
+    /// A detection matched; the detail is its id, and after a space the digest where it is about one.
     pub const MATCH: &str = "match";
-    /// An instance was started; the detail is the image.
+    /// An instance was started; the detail is the image and after a space the principal. With a
+    /// principal, the image alone.
     pub const LAUNCHED: &str = "launched";
     /// An instance was stopped, started, or had its user data rewritten; the detail is the principal.
     pub const STOPPED: &str = "stopped";
@@ -22,33 +27,43 @@ pub mod label {
     pub const USER_DATA_CHANGED: &str = "user data rewritten";
     /// A launch failed; the detail is the error code.
     pub const ATTEMPTED: &str = "attempted";
+    /// Images were searched by name, whoever owns them; the detail is the names.
+    pub const SEARCHED: &str = "searched";
+    /// A container image was pulled; the detail is its name.
+    pub const PULLED: &str = "pulled";
+    /// A container was created or started; the detail is its image, with a digest also the place.
+    pub const CREATED: &str = "created";
+    pub const RUNS: &str = "container started";
+    /// Something suspicious was done; the detail is what, with a digest also the place.
+    pub const ACT: &str = "act";
+    /// The digest of a container's image, and the place.
+    pub const DIGEST: &str = "digest";
+    /// The index that a digest belongs to, and a digest that belongs to an index.
+    pub const INDEX: &str = "index";
+    pub const CHILD: &str = "child";
 }
-
-/// The sighting of a machine image.
-pub fn machine_image(image: &str) -> String {
-    format!("machine-image/{image}")
-}
-
-/// The sighting of a pusher at a repository.
-pub fn pusher(repository: &str, principal: &str) -> String {
-    format!("pusher/{repository}/{principal}")
-}
-
-/// The watch over an account and region.
-pub const WATCH: &str = "since";
 
 /// Every record that the activity's detections may read, or that it will write.
 pub fn keys(activity: &Activity) -> Vec<Key> {
     let key = |kind, id: String| Key::new(&activity.account, &activity.region, kind, id);
-    let mut keys = vec![key(Kind::Watch, WATCH.to_owned())];
+    let mut keys = Vec::new();
     match &activity.action {
-        Action::ImageLaunched(launch) => {
-            keys.push(key(Kind::Principal, activity.principal().to_owned()));
-            if let Some(image) = launch.image.id() {
-                keys.push(key(Kind::Sighting, machine_image(image)));
+        Action::ImageLaunched(launch) => match launch.outcome {
+            LaunchOutcome::Succeeded => {
+                keys.push(key(Kind::Principal, searches(activity)));
+                keys.extend(launch.image.id().map(|image| key(Kind::Sighting, sight::machine_image(image))));
+                for (instance, faces) in evidence::instances(launch) {
+                    keys.push(key(Kind::Instance, instance.to_owned()));
+                    keys.extend(faces.into_iter().map(|face| key(Kind::Instance, face)));
+                }
             }
-            let instances = launch.instances.iter().take(MOST_INSTANCES);
-            keys.extend(instances.map(|instance| key(Kind::Instance, instance.id.clone())));
+            LaunchOutcome::Attempted(_) => {
+                keys.push(key(Kind::Principal, activity.principal().to_owned()));
+            }
+            LaunchOutcome::DryRun => {}
+        },
+        Action::ImagesSearched(search) if !search.bounded && !search.names.is_empty() => {
+            keys.push(key(Kind::Principal, searches(activity)));
         }
         Action::UserDataChanged(change) => keys.push(key(Kind::Instance, change.instance.clone())),
         Action::InstanceStopped(change) | Action::InstanceStarted(change) => {
@@ -56,20 +71,63 @@ pub fn keys(activity: &Activity) -> Vec<Key> {
             keys.extend(instances.map(|instance| key(Kind::Instance, instance.clone())));
         }
         Action::ImagePushed(push) => {
-            keys.push(key(Kind::Sighting, pusher(&push.repository, activity.principal())));
+            keys.push(key(Kind::Sighting, sight::pusher(&push.repository, activity.principal())));
             keys.push(key(Kind::Repository, push.repository.clone()));
+            if !push.children.is_empty() {
+                let children = push.children.iter().take(evidence::MOST_CHILDREN);
+                keys.extend(children.chain(&push.digest).map(|digest| key(Kind::Alias, digest.clone())));
+            }
         }
         Action::ImageScanned(scan) => keys.push(key(Kind::Repository, scan.repository.clone())),
-        Action::WorkloadDeclared(workload) if super::ecs::concerns(workload) => {
-            keys.extend(super::ecs::keys(activity));
-        }
-        action => match action.place() {
-            Some(place) => {
-                keys.extend(super::place::records(place).into_iter().map(|(kind, id)| key(kind, id)))
+        Action::WorkloadDeclared(workload) => {
+            if ecs::concerns(workload) {
+                keys.extend(ecs::keys(activity));
             }
-            None => keys.clear(),
-        },
+            keys.extend(evidence::pod(activity).map(|(kind, id)| key(kind, id)));
+        }
+        action => {
+            if let Some(place) = action.place() {
+                keys.extend(place::records(place).into_iter().map(|(kind, id)| key(kind, id)));
+            }
+            if let Some(digest) = sight::digest(activity) {
+                keys.push(key(Kind::Digest, digest.to_owned()));
+                keys.push(key(Kind::Alias, digest.to_owned()));
+                keys.push(key(Kind::Sighting, sight::container_image(digest)));
+            }
+            let destination = sight::destination(activity);
+            keys.extend(destination.map(|destination| key(Kind::Sighting, destination.sighting)));
+        }
     }
+    if !keys.is_empty() {
+        keys.push(key(Kind::Watch, sight::WATCH.to_owned()));
+    }
+    keys.sort();
+    keys.dedup();
+    keys
+}
+
+/// What has to be read besides, now that it is known by which other digests the activity's image goes:
+/// a pull names the index, a start its child, and what happens in the container neither. Nothing for
+/// most activities.
+pub fn linked(activity: &Activity, found: &[Record]) -> Vec<Key> {
+    if matches!(activity.action, Action::ImagePushed(_)) {
+        return Vec::new();
+    }
+    let aliases = found.iter().filter(|record| record.key.kind == Kind::Alias);
+    let digests = aliases.flat_map(|record| &record.traces).map(|trace| trace.detail.as_str());
+    let unnamed = sight::digest(activity).is_none();
+    let containers = found.iter().filter(|record| unnamed && record.key.kind == Kind::Container);
+    let started = containers.flat_map(|record| &record.traces).filter(|trace| trace.label == label::DIGEST);
+    let started = started.filter_map(|trace| trace.detail.split(" @ ").next());
+    let started = started.map(|digest| (Kind::Digest, digest.to_owned()));
+    let mut keys: Vec<Key> = digests
+        .flat_map(|digest| {
+            let sighting = sight::container_image(digest);
+            [(Kind::Digest, digest.to_owned()), (Kind::Sighting, sighting)]
+        })
+        .chain(started)
+        .map(|(kind, id)| Key::new(&activity.account, &activity.region, kind, id))
+        .collect();
     keys.sort();
     keys.dedup();
     keys
@@ -77,61 +135,56 @@ pub fn keys(activity: &Activity) -> Vec<Key> {
 
 /// What the judged activity adds to its records: those that changed, ready to be saved. Remembering
 /// the same event again changes nothing.
-pub fn remember(judgement: &Judgement, memory: &Memory) -> Vec<Record> {
+pub fn remember(judgement: &Judgement, policy: &Policy, memory: &Memory) -> Vec<Record> {
     let activity = judgement.activity.as_ref();
+    let verdicts = judgement.verdicts.iter();
+    let matched: Vec<&'static Detection> = verdicts
+        .filter(|(_, verdict)| matches!(verdict, Verdict::Match(_)))
+        .map(|(detection, _)| *detection)
+        .collect();
     let mut trail = Trail { activity, memory, changed: BTreeMap::new() };
-    trail.see(Kind::Watch, WATCH);
-    match &activity.action {
-        Action::ImageLaunched(launch) => match &launch.outcome {
-            LaunchOutcome::Succeeded => {
-                if let Some(image) = launch.image.id() {
-                    trail.see(Kind::Sighting, &machine_image(image));
-                }
-                let image = launch.image.label();
-                for instance in launch.instances.iter().take(MOST_INSTANCES) {
-                    trail.trace(Kind::Instance, &instance.id, label::LAUNCHED, &image, 0);
-                    trail.matches(judgement, Kind::Instance, &instance.id);
-                }
-            }
-            LaunchOutcome::Attempted(code) => {
-                trail.trace(Kind::Principal, activity.principal(), label::ATTEMPTED, code, 0);
-            }
-            LaunchOutcome::DryRun => {}
-        },
-        Action::UserDataChanged(change) if change.failed.is_none() => {
-            trail.trace(Kind::Instance, &change.instance, label::USER_DATA_CHANGED, activity.principal(), 0);
-        }
-        Action::InstanceStopped(change) if change.failed.is_none() => {
-            for instance in change.instances.iter().take(MOST_INSTANCES) {
-                trail.trace(Kind::Instance, instance, label::STOPPED, activity.principal(), 0);
-            }
-        }
-        Action::InstanceStarted(change) if change.failed.is_none() => {
-            for instance in change.instances.iter().take(MOST_INSTANCES) {
-                trail.trace(Kind::Instance, instance, label::STARTED, activity.principal(), 0);
-            }
-        }
-        Action::ImagePushed(push) => {
-            if push.failed.is_none() {
-                trail.see(Kind::Sighting, &pusher(&push.repository, activity.principal()));
-            }
-            trail.matches(judgement, Kind::Repository, &push.repository);
-        }
-        Action::ImageScanned(scan) => trail.matches(judgement, Kind::Repository, &scan.repository),
-        Action::WorkloadDeclared(workload) => {
-            if let Some((id, label, details)) = super::ecs::traces(activity, workload) {
-                for detail in &details {
-                    trail.trace_at("", Kind::Principal, &id, label, detail, 0);
-                }
-            }
-        }
-        action => {
-            for (kind, id) in action.place().map(super::place::records).unwrap_or_default() {
-                trail.matches(judgement, kind, &id);
-            }
-        }
+    trail.see(Kind::Watch, sight::WATCH);
+    for id in sightings(activity) {
+        trail.see(Kind::Sighting, &id);
+    }
+    for note in evidence::notes(activity, &matched, policy, memory) {
+        trail.note(note);
     }
     trail.changed.into_values().collect()
+}
+
+/// The records as they are with this activity in them: whoever arrives last completes the chain.
+pub fn with(
+    activity: &Activity,
+    matched: &[&'static Detection],
+    policy: &Policy,
+    memory: &Memory,
+) -> Vec<Record> {
+    let mut trail = Trail { activity, memory, changed: BTreeMap::new() };
+    for note in evidence::notes(activity, matched, policy, memory) {
+        // It counts even where another like it is remembered already.
+        trail.note(Note { seldom: false, ..note });
+    }
+    let Trail { mut changed, .. } = trail;
+    let known = memory.records().map(|record| changed.remove(&record.key).unwrap_or_else(|| record.clone()));
+    known.collect()
+}
+
+/// What the activity shows, perhaps for the first time.
+fn sightings(activity: &Activity) -> Vec<String> {
+    match &activity.action {
+        Action::ImageLaunched(launch) if launch.outcome == LaunchOutcome::Succeeded => {
+            launch.image.id().map(sight::machine_image).into_iter().collect()
+        }
+        Action::ImagePushed(push) if push.failed.is_none() => {
+            vec![sight::pusher(&push.repository, activity.principal())]
+        }
+        _ => {
+            let image = sight::digest(activity).map(sight::container_image);
+            let destination = sight::destination(activity).map(|destination| destination.sighting);
+            image.into_iter().chain(destination).collect()
+        }
+    }
 }
 
 struct Trail<'a> {
@@ -143,41 +196,25 @@ struct Trail<'a> {
 impl Trail<'_> {
     fn see(&mut self, kind: Kind, id: &str) {
         let (time, source) = (self.activity.time, self.activity.id.clone());
+        let key = Key::new(&self.activity.account, &self.activity.region, kind, id);
         // Seen again: written only when its time would run out, so that an ordinary event writes little.
-        self.change(kind, id, |record| record.see(time, &source) || record.is_half_spent(time));
+        self.change(key, |record| record.see(time, &source) || record.is_half_spent(time));
     }
 
-    fn trace(&mut self, kind: Kind, id: &str, label: &str, detail: &str, score: u32) {
-        self.trace_at(&self.activity.region, kind, id, label, detail, score);
-    }
-
-    fn trace_at(&mut self, region: &str, kind: Kind, id: &str, label: &str, detail: &str, score: u32) {
+    fn note(&mut self, note: Note) {
+        let region = if note.across { "" } else { &self.activity.region };
+        let key = Key::new(&self.activity.account, region, note.kind, note.id);
         let trace = Trace {
-            time: self.activity.time,
-            label: label.to_owned(),
-            source: self.activity.id.clone(),
-            detail: detail.to_owned(),
-            score,
+            time: note.time,
+            label: note.label.to_owned(),
+            source: note.source.unwrap_or_else(|| self.activity.id.clone()),
+            detail: note.detail,
+            score: note.score,
         };
-        self.change_at(region, kind, id, |record| record.add(trace));
+        self.change(key, |record| if note.seldom { record.add_seldom(trace) } else { record.add(trace) });
     }
 
-    /// Every match of the judgement, for chains and for risk.
-    fn matches(&mut self, judgement: &Judgement, kind: Kind, id: &str) {
-        for (detection, verdict) in &judgement.verdicts {
-            if matches!(verdict, Verdict::Match(_)) {
-                self.trace(kind, id, label::MATCH, detection.id, detection.score);
-            }
-        }
-    }
-
-    fn change(&mut self, kind: Kind, id: &str, change: impl FnOnce(&mut Record) -> bool) {
-        self.change_at(&self.activity.region, kind, id, change);
-    }
-
-    /// In another region than the activity's; the empty one stands for the whole account.
-    fn change_at(&mut self, region: &str, kind: Kind, id: &str, change: impl FnOnce(&mut Record) -> bool) {
-        let key = Key::new(&self.activity.account, region, kind, id);
+    fn change(&mut self, key: Key, change: impl FnOnce(&mut Record) -> bool) {
         let before = self.changed.get(&key).cloned();
         let Some(mut record) = before.or_else(|| self.memory.take(&key)) else { return };
         if change(&mut record) {

@@ -47,7 +47,9 @@ impl Suppression {
     pub fn holds(&self, detection: &str, subject: &Subject, activity: &Activity) -> bool {
         let (repository, image) = match subject {
             Subject::MachineImage { image, .. } => (None, Some(image.as_str())),
-            Subject::Push { repository, .. } => (Some(repository.as_str()), None),
+            Subject::Push { repository, .. } | Subject::Repository { repository } => {
+                (Some(repository.as_str()), None)
+            }
             Subject::Scan { repository, digest } => (Some(repository.as_str()), Some(digest.as_str())),
             Subject::GuardRail { target, .. } => (Some(target.as_str()), None),
             Subject::ContainerImage { repository } => (Some(repository.as_str()), Some(repository.as_str())),

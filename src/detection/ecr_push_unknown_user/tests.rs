@@ -89,3 +89,19 @@ fn an_event_that_names_nobody_cannot_be_told() {
     let event = pushed(Push { repository: String::new(), ..push() });
     assert_eq!(cannot_tell(judged(&event, CI)).code, "repository-not-named");
 }
+
+#[test]
+fn where_nobody_is_listed_a_new_pusher_fires() {
+    let mut story = Story::watched();
+    let judged = |story: &Story, event: &Activity| {
+        story.judge(&DETECTION, event, &Policy::default(), &crate::lookup::Facts::default())
+    };
+    let found = matched(judged(&story, &pushed(push())));
+    assert!(found.summary.contains("not pushed to this repository before"), "{}", found.summary);
+    story.tell(&pushed(push()));
+    passed(judged(&story, &later("event-2", 5, pushed(push()))));
+    let other = Push { repository: "team/other".to_owned(), ..push() };
+    matched(judged(&story, &later("event-2", 5, pushed(other))));
+    let why = not_applicable(judged(&Story::begun(), &pushed(push())));
+    assert!(why.contains("learned until"), "{why}");
+}

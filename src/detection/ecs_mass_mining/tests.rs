@@ -34,7 +34,7 @@ impl Story {
         let verdict = judge(&event, &context);
         let judgement =
             Judgement { activity: Arc::new(event), verdicts: Vec::new(), unavailable: Vec::new() };
-        for record in trail::remember(&judgement, &memory) {
+        for record in trail::remember(&judgement, &policy, &memory) {
             self.records.insert(record.key.clone(), record);
         }
         verdict
