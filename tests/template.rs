@@ -20,6 +20,21 @@ const KEPT_AWAY: &[&str] = &[
     "inspector2-scan-ec2-instance.json",
 ];
 
+/// What comes as a log, by subscription or from an archive, and so meets no rule.
+const LOGS: &[&str] = &[
+    "auditd",
+    "azure-",
+    "docker-events",
+    "eks-audit",
+    "flow-log",
+    "gcp-",
+    "ocsf-",
+    "resolver-query-log",
+    "security-lake",
+    "sysmon",
+    "tetragon",
+];
+
 /// Stands for every value that is known only once the stack is deployed.
 const DEPLOYED: &str = "arn:aws:iam::123456789012:role/of-the-stack";
 
@@ -201,7 +216,8 @@ fn every_sample_event_reaches_the_function() {
     for path in samples() {
         let name = path.strip_prefix(root().join("events")).unwrap().to_str().unwrap().to_owned();
         let found: Vec<Value> = read(&path).iter().flat_map(envelopes).collect();
-        assert!(!found.is_empty(), "{name} holds no event that a bus could carry");
+        let logs = LOGS.iter().any(|kind| name.starts_with(kind)) && !name.ends_with("-event-bus.json");
+        assert_eq!(found.is_empty(), logs, "{name}: an event that a bus carries, or a log?");
         events.extend(found.into_iter().map(|event| (name.clone(), event)));
     }
     assert!(events.len() > 30, "only {} events in the samples", events.len());

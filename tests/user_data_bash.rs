@@ -54,8 +54,11 @@ fn found_by_scanner(text: &str) -> Vec<Vec<String>> {
         "wait",
     ];
     let script = script::scan(Language::Shell, text);
-    let words =
-        |command: &script::Command| command.words.iter().map(|word| word.text.clone()).collect::<Vec<_>>();
+    // A substitution of recorded commands prints nothing, and so is no word.
+    let words = |command: &script::Command| {
+        let printed = command.words.iter().filter(|word| word.text != "$()");
+        printed.map(|word| word.text.clone()).collect::<Vec<_>>()
+    };
     let named = script.commands.iter().map(words).filter(|words| !words.is_empty());
     let mut commands: Vec<Vec<String>> = named
         .filter(|words| {

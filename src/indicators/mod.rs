@@ -11,9 +11,9 @@ static MINERS: LazyLock<HashSet<&'static str>> =
 static POOLS: LazyLock<HashSet<&'static str>> =
     LazyLock::new(|| entries(include_str!("mining-pools.txt")).collect());
 
-/// The entries of a list: one a line, `#` starts a comment.
+/// The entries of a list: one a line; lines that begin with `#` are comments.
 pub fn entries(list: &'static str) -> impl Iterator<Item = &'static str> {
-    list.lines().map(|line| line.split('#').next().unwrap_or("").trim()).filter(|line| !line.is_empty())
+    list.lines().filter(|line| !line.is_empty() && !line.starts_with('#'))
 }
 
 /// Whether a program's base name is a known miner: `xmrig`, `xmrig-6.21.0`, `XMRig.exe`.
@@ -66,6 +66,18 @@ mod tests {
         }
         for host in ["notminexmr.com", "minexmr.com.example.org", "nanopool.example", "com", ""] {
             assert!(!is_mining_pool(host), "{host}");
+        }
+    }
+
+    #[test]
+    fn lists_are_lower_case_without_spaces() {
+        for entry in MINERS.iter().chain(POOLS.iter()) {
+            assert!(
+                entry
+                    .bytes()
+                    .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"-_.".contains(&byte)),
+                "{entry}"
+            );
         }
     }
 

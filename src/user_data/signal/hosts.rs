@@ -11,9 +11,11 @@ static TRUSTED: LazyLock<Lists> = LazyLock::new(|| Lists::read(include_str!("tru
 static DROPS: LazyLock<HashSet<&'static str>> =
     LazyLock::new(|| entries(include_str!("drop-hosts.txt")).collect());
 
+/// The built-in list. A few hundred entries looked through for the few hosts of a script cost less than
+/// a table of their hashes would to make.
 struct Lists {
-    hosts: HashSet<&'static str>,
-    domains: HashSet<&'static str>,
+    hosts: Vec<&'static str>,
+    domains: Vec<&'static str>,
     /// Host and path prefix.
     paths: Vec<(&'static str, &'static str)>,
     buckets: Vec<&'static str>,
@@ -22,16 +24,16 @@ struct Lists {
 impl Lists {
     fn read(list: &'static str) -> Lists {
         let mut lists =
-            Lists { hosts: HashSet::new(), domains: HashSet::new(), paths: Vec::new(), buckets: Vec::new() };
+            Lists { hosts: Vec::new(), domains: Vec::new(), paths: Vec::new(), buckets: Vec::new() };
         for entry in entries(list) {
             if let Some(bucket) = entry.strip_prefix("s3:") {
                 lists.buckets.push(bucket);
             } else if let Some(domain) = entry.strip_prefix("*.") {
-                lists.domains.insert(domain);
+                lists.domains.push(domain);
             } else if let Some((host, path)) = entry.split_once('/') {
                 lists.paths.push((host, path));
             } else {
-                lists.hosts.insert(entry);
+                lists.hosts.push(entry);
             }
         }
         lists
@@ -76,7 +78,7 @@ impl<'a> Url<'a> {
                 .last()
                 .map_or(found, |(start, _)| start);
             let rest = text.get(at..)?;
-            let end = rest.find(URL_ENDS).unwrap_or(rest.len());
+            let end = rest.find(ends_url).unwrap_or(rest.len());
             Some(Url::split(text.get(start..found)?, rest.get(..end)?))
         })
         .filter(|url| !url.scheme.is_empty() && !url.host.is_empty())
@@ -85,7 +87,7 @@ impl<'a> Url<'a> {
     /// The URL that a download program would make of an argument: a scheme may be missing.
     pub fn argument(text: &'a str) -> Option<Url<'a>> {
         if let Some((scheme, rest)) = text.split_once("://") {
-            return Some(Url::split(scheme, rest.split(URL_ENDS).next().unwrap_or(rest)));
+            return Some(Url::split(scheme, rest.split(ends_url).next().unwrap_or(rest)));
         }
         let url = Url::split("", text);
         let plausible = url.host.contains('.') || url.host == "localhost" || address(url.host).is_some();
@@ -112,7 +114,10 @@ impl<'a> Url<'a> {
     }
 }
 
-const URL_ENDS: &[char] = &[' ', '\t', '\n', '\r', '"', '\'', '`', '<', '>', '|', ';', '\\', ')', ','];
+/// Characters that a URL in a script does not go past.
+fn ends_url(c: char) -> bool {
+    matches!(c, ' ' | '\t' | '\n' | '\r' | '"' | '\'' | '`' | '<' | '>' | '|' | ';' | '\\' | ')' | ',')
+}
 
 /// The kind of a host.
 pub fn host_kind(host: &str) -> HostKind {
@@ -240,10 +245,10 @@ pub fn is_trusted(url: &Url<'_>, trust: &Trust) -> bool {
         let own = trust.buckets.iter().map(String::as_str);
         return own.chain(TRUSTED.buckets.iter().copied()).any(|pattern| bucket_matches(pattern, &bucket));
     }
-    if TRUSTED.hosts.contains(host.as_str()) || is_aws_own(&host) {
+    if TRUSTED.hosts.contains(&host.as_str()) || is_aws_own(&host) {
         return true;
     }
-    if host.split_once('.').is_some_and(|(_, parent)| matches_domain(&TRUSTED.domains, parent)) {
+    if TRUSTED.domains.iter().any(|domain| below(&host, domain)) {
         return true;
     }
     TRUSTED.paths.iter().any(|(known, prefix)| *known == host && starts_with_path(url.path, prefix))
@@ -264,9 +269,14 @@ fn starts_with_path(path: &str, prefix: &str) -> bool {
 fn host_matches(pattern: &str, host: &str) -> bool {
     let pattern = pattern.trim().trim_end_matches('.').to_ascii_lowercase();
     match pattern.strip_prefix("*.") {
-        Some(domain) => host.strip_suffix(domain).is_some_and(|rest| rest.len() > 1 && rest.ends_with('.')),
+        Some(domain) => below(host, domain),
         None => !pattern.is_empty() && pattern == host,
     }
+}
+
+/// Whether a host is a subdomain of a domain.
+fn below(host: &str, domain: &str) -> bool {
+    host.strip_suffix(domain).is_some_and(|rest| rest.len() > 1 && rest.ends_with('.'))
 }
 
 fn bucket_matches(pattern: &str, bucket: &str) -> bool {

@@ -9,29 +9,30 @@ impl Lexer<'_, '_> {
         self.top().map(|frame| &frame.kind)
     }
 
-    /// Words that belong to no command end at an operator: an array, the head of a `case`.
-    fn leave_odd_frames(&mut self) {
-        while matches!(self.kind(), Some(Kind::Array(_))) && self.stack.len() > 1 {
-            // No parenthesis closed it, so what it holds may as well be a command.
-            self.end_word();
-            let Some(frame) = self.stack.pop() else { return };
-            self.end_command(false);
-            if let Some(outer) = self.stack.last_mut() {
-                outer.words = frame.words;
-                outer.offset = frame.offset;
+    /// Words that belong to no command end at an operator: an array, the head of a `case`. An array that
+    /// no parenthesis closed is taken back, and what it holds scanned as commands; then there is nothing
+    /// left to do for the operator.
+    fn leave_odd_frames(&mut self) -> bool {
+        if let Some(frame) = self.top().filter(|frame| matches!(frame.kind, Kind::Array(_))) {
+            let opened = frame.opened;
+            if self.recoveries <= MAX_RECOVERIES {
+                self.recover(opened);
+                return true;
             }
+            self.close_top();
         }
         if let Some(frame) = self.stack.last_mut()
             && (frame.header == Header::CaseWord || frame.header == Header::Function)
         {
             frame.header = Header::None;
         }
+        false
     }
 
     pub(super) fn semicolon(&mut self) {
         let in_for = self.top().is_some_and(|frame| frame.header == Header::For);
-        if !in_for {
-            self.leave_odd_frames();
+        if !in_for && self.leave_odd_frames() {
+            return;
         }
         let ends_branch = matches!(self.peek(1), Some(b';' | b'&'));
         self.at += if !ends_branch {
@@ -70,14 +71,18 @@ impl Lexer<'_, '_> {
                 self.expect_target(RedirectOp::Both, 1);
             }
             (Some(b'&'), _) => {
+                if self.leave_odd_frames() {
+                    return;
+                }
                 self.at += 2;
-                self.leave_odd_frames();
                 self.end_command(false);
                 self.drop_pipe();
             }
             _ => {
+                if self.leave_odd_frames() {
+                    return;
+                }
                 self.at += 1;
-                self.leave_odd_frames();
                 if let Some(span) = self.end_command(false) {
                     self.scan.mark_background(span);
                 }
@@ -95,7 +100,9 @@ impl Lexer<'_, '_> {
             }
             return;
         }
-        self.leave_odd_frames();
+        if self.leave_odd_frames() {
+            return;
+        }
         let or = self.peek(1) == Some(b'|');
         self.at += if or || self.peek(1) == Some(b'&') { 2 } else { 1 };
         let element = self.end_command(!or);
@@ -146,11 +153,13 @@ impl Lexer<'_, '_> {
             self.at += 2;
             return self.open(Kind::Arithmetic { depth: 0, value: false }, opened);
         }
-        self.at += 1;
         if !frame_at_command {
-            self.leave_odd_frames();
+            if self.leave_odd_frames() {
+                return;
+            }
             self.end_command(false);
         }
+        self.at += 1;
         if self.may_open() || (self.recoveries > MAX_RECOVERIES && self.stack.len() < super::MAX_DEPTH) {
             self.open(Kind::Paren, opened);
         }
