@@ -241,3 +241,22 @@ fn every_shell_has_completions() {
         imagewarden().args(["completions", shell]).assert().success().stdout(contains("imagewarden"));
     }
 }
+
+#[test]
+fn the_sample_chains_are_told_as_time_lines() {
+    let findings = findings(&["check"], &[event("chains")]);
+    for chain in ["first-boot-activity", "container-first-activity"] {
+        let finding = findings.iter().find(|finding| analytic(finding) == chain).expect(chain);
+        assert_eq!(finding["severity_id"], 5, "{chain}");
+        assert!(finding.to_string().contains("timeline"), "{chain}");
+    }
+}
+
+/// Over events alone nothing is known yet: first sightings are learned, unless they are asked for.
+#[test]
+fn without_a_warm_up_first_sightings_are_told_at_once() {
+    let path = [event("run-instances-community-ami.json")];
+    assert!(!findings(&["check"], &path)[0].to_string().contains("machine-image-newly-seen"));
+    let told = findings(&["check", "--no-warm-up"], &path);
+    assert!(told[0].to_string().contains("machine-image-newly-seen"));
+}
