@@ -21,12 +21,19 @@ const NAMED: usize = 10;
 
 /// Loads the policy that was named, else `policy.yaml` here, else the built-in one.
 pub fn policy(named: Option<&Path>) -> miette::Result<Policy> {
+    Ok(file(named)?.unwrap_or_else(|| Policy::bundled().clone()))
+}
+
+/// As [`policy`]. The built-in one says what the defaults say (a test holds it to that), and here it need
+/// not be read.
+pub fn policy_or_default(named: Option<&Path>) -> miette::Result<Policy> {
+    Ok(file(named)?.unwrap_or_default())
+}
+
+fn file(named: Option<&Path>) -> miette::Result<Option<Policy>> {
     let here = Path::new("policy.yaml");
-    match named {
-        Some(path) => Ok(imagewarden::policy::load_file(path)?),
-        None if here.is_file() => Ok(imagewarden::policy::load_file(here)?),
-        None => Ok(Policy::bundled().clone()),
-    }
+    let path = named.or_else(|| here.is_file().then_some(here));
+    Ok(path.map(imagewarden::policy::load_file).transpose()?)
 }
 
 /// All inputs, judged.

@@ -38,7 +38,7 @@ enum ReportFormat {
 }
 
 pub fn run(options: &Options) -> miette::Result<Outcome> {
-    let policy = judging::policy(options.policy.as_deref())?;
+    let policy = judging::policy_or_default(options.policy.as_deref())?;
     let strict = policy.user_data.inspection == policy::Inspection::Strict;
     let trust = policy.trust();
     let mut out = output::stdout();

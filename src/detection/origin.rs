@@ -120,7 +120,10 @@ impl<'a> Origins<'a> {
     /// From the image that an own instance was started from, in the event's region.
     pub fn instance(&self, instance: &str) -> Trail {
         match self.context.facts.instance_image(&self.scope(self.region), instance) {
-            Answer::Known(fact) => self.from(self.region, self.judged(self.region, fact, 1), true),
+            Answer::Known(fact) => {
+                let trail = self.from(self.region, self.judged(self.region, fact, 1), true);
+                self.together(trail, &fact.image_id)
+            }
             Answer::Ask(key) => Trail::need(key),
             Answer::Absent => Trail::doubt(Reason::new(
                 "instance-not-found",
@@ -132,6 +135,23 @@ impl<'a> Origins<'a> {
                 why,
             )),
         }
+    }
+
+    /// Rounds of look-ups are few: what is still wanted of an image, itself and its ancestry, is asked for
+    /// in one.
+    fn together(&self, mut trail: Trail, image: &str) -> Trail {
+        let scope = self.scope(self.region);
+        let own = |key: &FactKey| matches!(key, FactKey::Image { image: id, .. } | FactKey::Ancestry { image: id, .. } if id == image);
+        if trail.needs.iter().any(own) {
+            let image = image.to_owned();
+            let ancestry = FactKey::Ancestry { scope: scope.clone(), image: image.clone() };
+            for key in [FactKey::Image { scope, image }, ancestry] {
+                if !trail.needs.contains(&key) && !self.context.facts.contains(&key) {
+                    trail.needs.push(key);
+                }
+            }
+        }
+        trail
     }
 
     /// A snapshot that an image was registered from.

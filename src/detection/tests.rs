@@ -3,9 +3,10 @@ use std::sync::Arc;
 
 use super::testing::{self, *};
 use super::*;
+use crate::activity::{DerivationKind, Origin};
 use crate::engine;
 use crate::history::Memory;
-use crate::lookup::{Fact, FactValue, Facts, InstanceFact, Lookup};
+use crate::lookup::{Fact, FactValue, Facts, ImageFact, InstanceFact, Lookup};
 
 fn docs() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("docs")
@@ -150,4 +151,19 @@ fn the_readme_lists_every_detection() {
         let row = format!("| [{0}](docs/{0}.md) | {1} |", detection.id, detection.severity);
         assert!(readme.contains(&row), "no row for {}", detection.id);
     }
+}
+
+#[test]
+fn an_image_created_from_an_own_instance_is_judged_within_the_engines_rounds() {
+    let snapshot = "snap-0123456789abcdef0";
+    let base = ImageFact { snapshots: vec![snapshot.to_owned()], ..image(AMI, ACCOUNT) };
+    let given = Given::none()
+        .instance_image(INSTANCE, Fact::Known(FactValue::Image(Box::new(image(AMI, ACCOUNT)))))
+        .image(base)
+        .ancestry(AMI, &[(AMI, None)])
+        .snapshot(snapshot, ACCOUNT);
+    let created = derived(DerivationKind::Created, vec![Origin::Instance(INSTANCE.to_owned())]);
+    let (verdict, rounds) = verdict(created, &given, "machine-image-laundered");
+    passed(verdict);
+    assert!(rounds <= 3, "{rounds}");
 }
