@@ -127,7 +127,12 @@ impl Flow {
                 self.add_download(Download { path, at, standing, open: fetch.is_open() });
             }
         } else if is_decoder(command) {
-            if let Some(path) = written(part, command)
+            let given = command
+                .operands()
+                .last()
+                .filter(|_| command.name == "certutil")
+                .map(|word| word.text.clone());
+            if let Some(path) = given.or_else(|| written(part, command))
                 && self.decoded.len() < MAX_PATHS
             {
                 self.decoded.push((directory.resolve(&path), at));
@@ -302,7 +307,9 @@ impl Flow {
             return;
         }
         let program = command.program();
-        if program.contains(['/', '\\']) && !command.name.is_empty() {
+        let named = program.contains(['/', '\\']) && !command.name.is_empty();
+        // `$file`, whose value only the run knows, is still the file that was fetched into it.
+        if named || (command.name.is_empty() && program.starts_with("${")) {
             let path = directory.resolve(program);
             self.runs.push(Run { path, at, sourced: false });
         }
