@@ -45,7 +45,13 @@ fn scanned(text: &str) -> Vec<String> {
     let name = |command: &Command| {
         command.words.first().filter(|word| !word.quoted && !word.expanded).map(|word| word.text.clone())
     };
-    let own = script.commands.iter().filter(|command| command.unit == 0);
+    // Bodies repeated for calls stand in the script only once.
+    let repeated: Vec<_> = script.commands.iter().filter_map(|command| command.inner).collect();
+    let once = |index: &usize| !repeated.iter().any(|span| span.indices().any(|other| other == *index));
+    let own = (0..script.commands.len())
+        .filter(once)
+        .map(|index| &script.commands[index])
+        .filter(|command| command.unit == 0);
     let mut names: Vec<String> = own.filter_map(name).filter(|name| comparable(name)).collect();
     names.sort();
     names

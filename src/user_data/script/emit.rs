@@ -1,7 +1,7 @@
 //! Taking in commands: names, wrappers, links between the ends of a pipe.
 
 use super::nested::Scan;
-use super::{Command, Redirect, Span, SubKind, basename, wrappers};
+use super::{Command, Redirect, Span, SubKind, Word, basename, wrappers};
 
 impl Scan {
     pub(super) fn command_count(&self) -> u32 {
@@ -20,6 +20,8 @@ impl Scan {
         command.name = wrapped.name;
         command.start = wrapped.start;
         command.background |= wrapped.background;
+        let program = command.words.get(command.start);
+        command.disguised |= wrapped.globbed || program.is_some_and(is_disguised);
         // `>(...)` reads what this command prints.
         let outputs: Vec<Span> = command
             .words
@@ -106,4 +108,10 @@ impl Scan {
             }
         }
     }
+}
+
+/// Whether a program's name was put together from pieces, or printed by a command whose text gives it away.
+fn is_disguised(word: &Word) -> bool {
+    let printed = !word.dynamic && !word.subs().is_empty();
+    (word.pieced || printed) && !word.text.contains('/')
 }

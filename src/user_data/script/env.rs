@@ -60,7 +60,9 @@ impl Env {
     /// `$name`, or one element of it.
     pub fn get(&self, name: &str, index: usize) -> Expanded {
         if let Some(value) = self.values.get(name) {
-            return Expanded { text: value.items.get(index).cloned(), dynamic: value.dynamic };
+            // What nothing is known of goes by the variable's own name.
+            let known = value.items.get(index).filter(|text| !(value.dynamic && text.as_str() == "$()"));
+            return Expanded { text: known.cloned(), dynamic: value.dynamic };
         }
         let text = match name {
             "IFS" => " \t\n",
@@ -267,6 +269,8 @@ mod tests {
         let mut env = Env::default();
         env.set("p", &Word::literal("curl"), false);
         env.set("p", &Word { text: "$()".into(), dynamic: true, ..Word::default() }, false);
+        env.set("q", &Word { text: "$()".into(), dynamic: true, ..Word::default() }, false);
+        assert_eq!(env.get("q", 0), Expanded { text: None, dynamic: true });
         assert_eq!(env.get("p", 0), Expanded { text: Some("curl".into()), dynamic: true });
     }
 }

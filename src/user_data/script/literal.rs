@@ -63,6 +63,8 @@ impl Scan {
         match command.name.as_str() {
             "echo" => plain(echo(command)),
             "printf" => plain(printf(command)),
+            // A name of its own for each: what is fetched into it and what is run are then the same.
+            "mktemp" => plain(format!("/tmp/tmp.{index}\n").into_bytes()),
             _ => {
                 let undo = undoing(command)?;
                 let mut input = self.input_of(index, depth + 1)?;
@@ -199,6 +201,8 @@ fn undoing(command: &Command) -> Option<Undo> {
 pub(crate) fn is_decoder(command: &Command) -> bool {
     matches!(undoing(command), Some(Undo::Decode(_)))
         || (matches!(command.name.as_str(), "bunzip2" | "bzcat" | "xzcat" | "unxz" | "uudecode"))
+        || (command.name == "certutil"
+            && command.args().iter().any(|word| word.text.to_ascii_lowercase().starts_with("-decode")))
         || (matches!(command.name.as_str(), "openssl") && command.has("-d") && command.has("enc"))
         || (matches!(command.name.as_str(), "xz" | "bzip2" | "zstd")
             && command.args().iter().any(|word| {

@@ -8,6 +8,7 @@
 //! bounded by a [`Budget`]; when that runs out, [`Script::over_bound`] says so.
 
 pub mod batch;
+mod calls;
 mod emit;
 pub mod encoding;
 mod env;
@@ -133,6 +134,8 @@ pub struct Command {
     pub piped: bool,
     /// Run with `&`, `nohup`, `setsid`, `screen -d` and the like.
     pub background: bool,
+    /// Its name is spelled so that a reader does not see it: `c''url`, `$a$b`, `/b?n/sh`, `{curl,-s}`.
+    pub disguised: bool,
     /// Index into [`Script::units`], and the byte where it starts in that text.
     pub unit: u32,
     pub offset: u32,
@@ -175,6 +178,8 @@ pub struct Word {
     pub expanded: bool,
     /// Some of it is only known at run time.
     pub dynamic: bool,
+    /// Put together from several quoted, escaped or expanded pieces.
+    pub pieced: bool,
     /// What it was expanded from.
     pub from: Option<Box<Expansions>>,
 }
@@ -270,6 +275,10 @@ pub struct Budget {
     pub expansion: usize,
     /// Commands to keep.
     pub commands: usize,
+    /// Words of all commands to keep.
+    pub words: usize,
+    /// Commands to copy for calls of functions with arguments.
+    pub calls: usize,
     /// Steps of working out what pipelines print.
     pub outputs: usize,
 }
@@ -281,6 +290,8 @@ impl Budget {
             nested: len.saturating_mul(4).clamp(256 << 10, 2 << 20),
             expansion: len.saturating_mul(4).clamp(64 << 10, 512 << 10),
             commands: 12_000,
+            words: 64_000,
+            calls: 2_000,
             outputs: 50_000,
         }
     }

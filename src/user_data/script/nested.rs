@@ -76,6 +76,7 @@ impl Scan {
             Language::Shell => {
                 let span = shell::scan(self, unit, text);
                 self.follow(span);
+                self.follow_calls(span);
             }
             Language::PowerShell => powershell::scan(self, unit, text),
             Language::Batch => batch::scan(self, unit, text),
@@ -89,7 +90,7 @@ impl Scan {
     }
 
     /// Look at each command of a shell text for texts that it runs or writes.
-    fn follow(&mut self, span: Span) {
+    pub(super) fn follow(&mut self, span: Span) {
         for index in span.indices() {
             let Some(command) = self.script.commands.get(index) else { continue };
             let interesting = !command.redirects.is_empty()

@@ -6,6 +6,8 @@ pub(super) struct Unwrapped {
     pub name: String,
     pub start: usize,
     pub background: bool,
+    /// The name is a pattern that a program was found for.
+    pub globbed: bool,
 }
 
 /// How a wrapper's own arguments are told from the command behind them.
@@ -88,11 +90,18 @@ pub(super) fn unwrap(words: &[Word]) -> Unwrapped {
         background |= matches!(name.as_str(), "screen" | "tmux" | "start-stop-daemon") && next.is_some();
         match next {
             Some(next) if words.get(next).is_some() => start = next,
-            _ => return Unwrapped { name, start, background },
+            _ => return Unwrapped { globbed: is_globbed(words, start, &name), name, start, background },
         }
     }
     let name = words.get(start).map(program_name).unwrap_or_default();
-    Unwrapped { name, start, background }
+    Unwrapped { globbed: is_globbed(words, start, &name), name, start, background }
+}
+
+fn is_globbed(words: &[Word], start: usize, name: &str) -> bool {
+    !name.is_empty()
+        && words.get(start).is_some_and(|word| {
+            !word.quoted && basename(&word.text) != name && word.text.contains(['?', '*', '['])
+        })
 }
 
 fn skip(words: &[Word], mut at: usize, wrapper: &Wrapper) -> usize {

@@ -73,6 +73,12 @@ pub(super) fn command(case: &mut Case<'_>, number: usize, index: usize, part: &P
         && carries(part, command, &fetch)
     {
         case.hit("crd-03", at);
+        // The whole environment is as good as a credential file.
+        let feeding = command.stdin.iter().flat_map(|span| span.indices().take(8));
+        let mut feeding = feeding.filter_map(|index| part.script.commands.get(index));
+        if feeding.any(|feeding| matches!(feeding.name.as_str(), "env" | "printenv")) {
+            case.hit("crd-02", at);
+        }
     }
     connector(case, at, part, command);
 }

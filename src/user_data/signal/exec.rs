@@ -55,6 +55,9 @@ pub(super) fn command(case: &mut Case<'_>, number: usize, index: usize, part: &P
             case.hit("exe-03", (number, index));
         }
     }
+    if command.disguised && (language.is_some() || evaluates || is_tool(&command.name)) {
+        case.hit("dec-01", (number, index));
+    }
     if let Some(fetch) = fetch::parse(command)
         && fetch.insecure
         && fetch.is_open()
@@ -62,6 +65,33 @@ pub(super) fn command(case: &mut Case<'_>, number: usize, index: usize, part: &P
     {
         case.hit("net-06", (number, index));
     }
+}
+
+/// Programs that nobody has an honest reason to spell in pieces.
+fn is_tool(name: &str) -> bool {
+    matches!(
+        name,
+        "curl"
+            | "wget"
+            | "nc"
+            | "ncat"
+            | "socat"
+            | "chmod"
+            | "base64"
+            | "openssl"
+            | "xxd"
+            | "crontab"
+            | "eval"
+            | "nohup"
+            | "fetch"
+            | "telnet"
+            | "busybox"
+            | "useradd"
+            | "chattr"
+            | "iptables"
+            | "scp"
+            | "tftp"
+    )
 }
 
 /// `-c TEXT`, or a substitution in the script's place.

@@ -1,17 +1,14 @@
 //! Where data goes: from a download or a decoder through pipes, variables and files to whatever runs it.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 
 use super::Part;
 use super::fetch::{self, Fetch, Output, Standing};
 use super::paths::{Directory, is_device, same_file};
-use crate::user_data::script::{
-    Command, RedirectOp, Span, SubKind, Word, basename, is_decoder, language_of, reads_script,
-};
+use super::reach::Reach;
+use crate::user_data::script::{Command, RedirectOp, Word, basename, is_decoder, language_of, reads_script};
 use crate::user_data::{Language, Trust};
 
-/// Commands looked at when following one pipe or variable back.
-const MAX_STEPS: usize = 512;
 /// Downloads and runs that are compared with each other.
 const MAX_PATHS: usize = 512;
 
@@ -49,36 +46,9 @@ pub struct Flow {
     /// Commands that verify a checksum or signature, with what they say about files.
     pub checks: Vec<(Place, String)>,
     /// Variables that hold downloaded or decoded text.
-    variables: HashMap<(usize, String), Reach>,
+    pub(super) variables: HashMap<(usize, String), Reach>,
     /// Some download is from an untrusted host.
     pub untrusted: bool,
-}
-
-/// What stands behind a pipe, a substitution or a variable.
-#[derive(Debug, Default, Clone)]
-pub struct Reach {
-    /// Downloads, with how far they are trusted; the worst.
-    pub standing: Option<Standing>,
-    pub open: bool,
-    pub decoder: bool,
-    /// A connection made by bash itself.
-    pub socket: bool,
-    /// Files read.
-    pub files: Vec<String>,
-    seen: HashSet<usize>,
-}
-
-impl Reach {
-    fn merge(&mut self, other: &Reach) {
-        self.standing = self.standing.max(other.standing);
-        self.open |= other.open;
-        self.decoder |= other.decoder;
-        self.socket |= other.socket;
-    }
-    /// A download worth the name: more than the instance's own metadata.
-    pub fn download(&self) -> Option<Standing> {
-        self.standing.filter(|standing| *standing > Standing::Local)
-    }
 }
 
 impl Flow {
@@ -97,20 +67,6 @@ impl Flow {
         flow
     }
 
-    fn variables_of(&mut self, number: usize, part: &Part<'_>, trust: &Trust) {
-        for command in &part.script.commands {
-            for (name, value) in &command.assigns {
-                if value.subs().is_empty() && value.vars().is_empty() {
-                    continue;
-                }
-                let reach = self.reach_of_word((number, part), value, trust);
-                if reach.standing.is_some() || reach.decoder || reach.socket {
-                    self.variables.entry((number, name.clone())).or_default().merge(&reach);
-                }
-            }
-        }
-    }
-
     fn command(
         &mut self,
         at: Place,
@@ -127,7 +83,12 @@ impl Flow {
                 self.add_download(Download { path, at, standing, open: fetch.is_open() });
             }
         } else if is_decoder(command) {
-            if let Some(path) = written(part, command)
+            let given = command
+                .operands()
+                .last()
+                .filter(|_| command.name == "certutil")
+                .map(|word| word.text.clone());
+            if let Some(path) = given.or_else(|| written(part, command))
                 && self.decoded.len() < MAX_PATHS
             {
                 self.decoded.push((directory.resolve(&path), at));
@@ -302,7 +263,9 @@ impl Flow {
             return;
         }
         let program = command.program();
-        if program.contains(['/', '\\']) && !command.name.is_empty() {
+        let named = program.contains(['/', '\\']) && !command.name.is_empty();
+        // `$file`, whose value only the run knows, is still the file that was fetched into it.
+        if named || (command.name.is_empty() && program.starts_with("${")) {
             let path = directory.resolve(program);
             self.runs.push(Run { path, at, sourced: false });
         }
@@ -319,116 +282,6 @@ impl Flow {
             let path = directory.resolve(file);
             self.runs.push(Run { path, at, sourced });
         }
-    }
-
-    /// What stands behind a command's standard input.
-    pub fn reach_of_input(&self, at: (usize, &Part<'_>), command: &Command, trust: &Trust) -> Reach {
-        let mut reach = Reach::default();
-        if let Some(span) = command.stdin {
-            self.walk(at, span, trust, &mut reach);
-        }
-        for redirect in &command.redirects {
-            match redirect.op {
-                RedirectOp::Read | RedirectOp::HereString | RedirectOp::HereDocument => {
-                    if redirect.target.text.starts_with("/dev/tcp/") {
-                        reach.socket = true;
-                    } else if redirect.op == RedirectOp::Read && !redirect.target.dynamic {
-                        reach.files.push(redirect.target.text.clone());
-                    }
-                    if redirect.op != RedirectOp::HereDocument {
-                        self.word(at, &redirect.target, trust, &mut reach);
-                    }
-                }
-                _ => {}
-            }
-        }
-        reach
-    }
-
-    /// What stands behind a word: its substitutions and variables.
-    pub fn reach_of_word(&self, at: (usize, &Part<'_>), word: &Word, trust: &Trust) -> Reach {
-        let mut reach = Reach::default();
-        self.word(at, word, trust, &mut reach);
-        reach
-    }
-
-    pub fn reach_of_words(&self, at: (usize, &Part<'_>), words: &[Word], trust: &Trust) -> Reach {
-        let mut reach = Reach::default();
-        for word in words {
-            self.word(at, word, trust, &mut reach);
-        }
-        reach
-    }
-
-    fn word(&self, at: (usize, &Part<'_>), word: &Word, trust: &Trust, reach: &mut Reach) {
-        for (kind, span) in word.subs() {
-            if *kind != SubKind::Output {
-                self.walk(at, *span, trust, reach);
-            }
-        }
-        for name in word.vars() {
-            if let Some(held) = self.variables.get(&(at.0, name.clone())) {
-                reach.merge(held);
-            }
-        }
-    }
-
-    fn walk(&self, at: (usize, &Part<'_>), span: Span, trust: &Trust, reach: &mut Reach) {
-        // An explicit list of what is still to be looked at: chains may be long.
-        let mut open = vec![span];
-        while let Some(span) = open.pop() {
-            for index in span.indices() {
-                if reach.seen.len() >= MAX_STEPS || !reach.seen.insert(index) {
-                    continue;
-                }
-                let Some(command) = at.1.script.commands.get(index) else { continue };
-                self.step(at, command, trust, reach, &mut open);
-            }
-        }
-    }
-
-    fn step(
-        &self,
-        at: (usize, &Part<'_>),
-        command: &Command,
-        trust: &Trust,
-        reach: &mut Reach,
-        open: &mut Vec<Span>,
-    ) {
-        if let Some(fetch) = fetch::parse(command) {
-            if fetch.output == Output::Standard || saves_to_standard_output(&fetch) {
-                let standing = fetch.standing(trust);
-                reach.standing = reach.standing.max(Some(standing));
-                reach.open |= fetch.is_open();
-            }
-            return;
-        }
-        reach.decoder |= is_decoder(command);
-        for redirect in &command.redirects {
-            reach.socket |= redirect.target.text.starts_with("/dev/tcp/") && redirect.op != RedirectOp::Write;
-        }
-        if matches!(
-            command.name.as_str(),
-            "cat" | "zcat" | "tail" | "head" | "sed" | "tr" | "base64" | "gunzip" | "xxd"
-        ) {
-            reach.files.extend(
-                command.operands().take(4).filter(|word| !word.dynamic).map(|word| word.text.clone()),
-            );
-        }
-        // The exit codes of tests are no data.
-        if !matches!(command.name.as_str(), "[" | "[[" | "test") {
-            for word in command.args() {
-                open.extend(word.subs().iter().map(|(_, span)| *span));
-                for name in word.vars() {
-                    if let Some(held) = self.variables.get(&(at.0, name.clone())) {
-                        reach.merge(held);
-                    }
-                }
-            }
-        }
-        open.extend(command.stdin);
-        open.extend(command.inner);
-        open.extend(at.1.script.functions.get(&command.name).copied());
     }
 
     /// Whether something downloaded was verified before it was run.
@@ -448,10 +301,6 @@ fn names_no_file(text: &str) -> bool {
             || word.starts_with('$')
             || ["sum", "sha", ".asc", ".sig", "check", "md5"].iter().any(|part| lower.contains(part))
     })
-}
-
-fn saves_to_standard_output(fetch: &Fetch<'_>) -> bool {
-    matches!(&fetch.output, Output::File(file) if file.starts_with("/dev/stdout") || file.starts_with("/proc/self"))
 }
 
 /// The file that a download ends up in: its own option, a redirection, or the end of its pipe.

@@ -156,7 +156,9 @@ fn names_miner(command: &Command) -> bool {
 /// An image that is named after a miner in any part.
 pub(super) fn is_miner_image(image: &str) -> bool {
     let image = image.split('@').next().unwrap_or(image);
-    image.split(['/', ':']).any(is_miner)
+    image
+        .split(['/', ':'])
+        .any(|part| is_miner(part) || part.split(['-', '_']).any(|word| word.len() > 4 && is_miner(word)))
 }
 
 fn is_algorithm(value: &str) -> bool {

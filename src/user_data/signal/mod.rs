@@ -15,6 +15,7 @@ mod mining;
 mod network;
 mod paths;
 mod persistence;
+mod reach;
 mod score;
 mod shells;
 mod strict;

@@ -92,7 +92,8 @@ fn is_log(target: &str) -> bool {
 
 pub(super) fn command(case: &mut Case<'_>, number: usize, index: usize, part: &Part<'_>, command: &Command) {
     let at = (number, index);
-    hosts(case, at, command);
+    let language = part.script.units.get(command.unit as usize).map(|unit| unit.language);
+    hosts(case, at, command, language);
     shells::shell_on_socket(case, at, part, command);
     let names = installed(command);
     let is = |list: &[&str], name: &str| list.contains(&name.to_ascii_lowercase().as_str());
@@ -102,15 +103,19 @@ pub(super) fn command(case: &mut Case<'_>, number: usize, index: usize, part: &P
     if is(TUNNELS, &command.name) || names.iter().any(|name| is(TUNNELS, name)) || url_names(TUNNELS) {
         case.hit("net-05", at);
     }
-    if matches!(command.name.as_str(), "ssh" | "autossh" | "plink")
+    let tunnels = matches!(command.name.as_str(), "ssh" | "autossh" | "plink")
         && command.args().iter().any(|word| {
             word.text == "-R"
                 || word.text.starts_with("-R")
                 || word.text.ends_with("fNR")
                 || word.text.ends_with("NR")
-        })
-    {
+        });
+    if tunnels {
         case.hit("net-05", at);
+        let target = command.operands().filter_map(|word| word.text.rsplit_once('@')).map(|(_, host)| host);
+        if target.into_iter().any(|host| host_kind(host) == HostKind::PublicAddress) {
+            case.hit("net-01", at);
+        }
     }
     if is(SCANNERS, &command.name) || names.iter().any(|name| is(SCANNERS, name)) || url_names(SCANNERS) {
         case.hit("net-07", at);
@@ -172,7 +177,7 @@ fn package_name(text: &str) -> &str {
     name.split(['=', '@', '>', '<', '~', ':']).next().filter(|name| !name.is_empty()).unwrap_or(name)
 }
 
-fn hosts(case: &mut Case<'_>, at: Place, command: &Command) {
+fn hosts(case: &mut Case<'_>, at: Place, command: &Command, language: Option<Language>) {
     if only_prints(command) {
         return;
     }
@@ -185,29 +190,31 @@ fn hosts(case: &mut Case<'_>, at: Place, command: &Command) {
             case.hit("net-02", at);
         }
     }
-    let acts = matches!(
-        command.name.as_str(),
-        "git"
-            | "pip"
-            | "pip3"
-            | "npm"
-            | "msiexec"
-            | "mshta"
-            | "regsvr32"
-            | "rundll32"
-            | "rpm"
-            | "yum"
-            | "dnf"
-            | "bash"
-            | "sh"
-            | "ftp"
-            | "sftp"
-            | "wmic"
-            | "start-process"
-            | "invoke-expression"
-            | "iex"
-            | "add-apt-repository"
-    );
+    let windows = matches!(language, Some(Language::PowerShell | Language::Batch));
+    let acts = windows
+        || matches!(
+            command.name.as_str(),
+            "git"
+                | "pip"
+                | "pip3"
+                | "npm"
+                | "msiexec"
+                | "mshta"
+                | "regsvr32"
+                | "rundll32"
+                | "rpm"
+                | "yum"
+                | "dnf"
+                | "bash"
+                | "sh"
+                | "ftp"
+                | "sftp"
+                | "wmic"
+                | "start-process"
+                | "invoke-expression"
+                | "iex"
+                | "add-apt-repository"
+        );
     for word in command.args() {
         if !word.text.contains("://") {
             continue;

@@ -82,8 +82,10 @@ pub(super) fn command(case: &mut Case<'_>, number: usize, index: usize, part: &P
             }
         }
         "new-service" if lower.iter().any(|word| super::exec::is_odd_place(word)) => case.hit("per-05", at),
-        "mshta" | "regsvr32" | "rundll32" | "installutil" if mentions("http://") || mentions("https://") => {
-            case.run_download("exe-01", at, Standing::Untrusted, mentions("http://"));
+        "mshta" | "regsvr32" | "rundll32" | "installutil" | "msbuild" | "wmic" | "cmstp" | "odbcconf"
+            if mentions("http://") || mentions("https://") || mentions("javascript:") =>
+        {
+            case.hit("exe-08", at);
         }
         "rundll32" if mentions("comsvcs") => case.hit("crd-02", at),
         "procdump" | "procdump64" if mentions("lsass") => case.hit("crd-02", at),
@@ -200,6 +202,11 @@ pub(super) fn text(case: &mut Case<'_>, unit: (usize, u32), text: &str) {
             .find_map(|needle| lower.find(needle));
         let shown = at.and_then(|at| text.get(at..at + 9)).unwrap_or("");
         case.hit_near("net-04", unit, &[shown]);
+    }
+    if any(&["reflection.assembly]::load", "[reflection.assembly]::load"])
+        && any(&["frombase64string", "downloaddata"])
+    {
+        case.hit_near("exe-03", unit, &["FromBase64String", "DownloadData", "ssembly]::"]);
     }
     if any(&["security-credentials"]) {
         case.hit_near("crd-01", unit, &["security-credentials"]);

@@ -94,6 +94,15 @@ impl Lexer<'_, '_> {
     pub(super) fn end_word(&mut self) {
         let Some(frame) = self.stack.last_mut() else { return };
         let Some(word) = frame.word.take() else { return };
+        match self.scan.budget.words.checked_sub(1) {
+            Some(left) => self.scan.budget.words = left,
+            // Beyond what is kept, only those that may be commands are.
+            None if !frame.words.is_empty() => {
+                self.scan.script.over_bound = true;
+                return;
+            }
+            None => {}
+        }
         if let Some((op, fd)) = frame.redirect.take() {
             return self.redirect_to(op, fd, word);
         }
@@ -149,6 +158,7 @@ impl Lexer<'_, '_> {
             && !word.expanded
             && let Some(alternatives) = braces(&word)
         {
+            frame.disguised |= frame.words.is_empty() && alternatives.len() > 1;
             frame.words.extend(alternatives.into_iter().map(Word::literal));
             return;
         }
@@ -245,6 +255,7 @@ impl Lexer<'_, '_> {
         let redirects = std::mem::take(&mut frame.redirects);
         let offset = frame.offset.take().unwrap_or(self.at);
         let group = frame.group.take();
+        let disguised = std::mem::take(&mut frame.disguised);
         match std::mem::replace(&mut frame.header, Header::None) {
             Header::For => {
                 if let Some((name, items)) = words.split_first() {
@@ -308,6 +319,7 @@ impl Lexer<'_, '_> {
             redirects,
             stdin,
             piped,
+            disguised,
             unit,
             offset: place.unwrap_or(offset as u32),
             ..Command::default()

@@ -63,6 +63,8 @@ pub(super) struct Frame {
     pub redirect: Option<(RedirectOp, u8)>,
     /// Inside `"..."`, opened there.
     pub double_quoted: Option<usize>,
+    /// The command's name was put together by splitting a value or by braces.
+    pub disguised: bool,
     /// Inside `[[ ... ]]`.
     pub testing: bool,
     /// What is piped into the next command.
@@ -91,6 +93,7 @@ impl Frame {
             word: None,
             redirect: None,
             double_quoted: None,
+            disguised: false,
             testing: false,
             pipe: None,
             inherited: None,
@@ -125,6 +128,10 @@ pub(super) struct WordBuf {
     pub dynamic: bool,
     /// Something was expanded in it.
     pub expanded: bool,
+    /// A piece that is quoted, escaped or expanded begins behind others, or others follow it.
+    pub pieced: bool,
+    /// The text is one piece so far, which was more than a backslash at the start.
+    pub piece: bool,
     /// Unquoted characters that mean something at its end.
     pub brace: bool,
     pub comma: bool,
@@ -138,6 +145,11 @@ impl WordBuf {
     pub fn expansions(&mut self) -> &mut Expansions {
         self.from.get_or_insert_default()
     }
+    /// A piece begins that is not plain text.
+    pub fn begin_piece(&mut self) {
+        self.pieced |= !self.text.is_empty() || self.piece;
+        self.piece = true;
+    }
     /// Nothing quoted, nothing expanded: may be a keyword.
     pub fn bare(&self) -> bool {
         !self.quoted && !self.expanded
@@ -148,6 +160,7 @@ impl WordBuf {
             quoted: self.quoted,
             expanded: self.expanded,
             dynamic: self.dynamic,
+            pieced: self.pieced,
             from: self.from,
         }
     }

@@ -3,7 +3,7 @@
 use super::super::{Redirect, RedirectOp, Word};
 use super::frame::{Frame, Kind, WordBuf};
 use super::{Lexer, MAX_BODIES};
-use std::collections::HashMap;
+use std::hash::{DefaultHasher, Hash, Hasher};
 
 impl<'t> Lexer<'t, '_> {
     /// `<<` and its delimiter were read: find the body, which starts on the next line, and keep it as
@@ -32,7 +32,7 @@ impl<'t> Lexer<'t, '_> {
     /// an end goes to the end of the text, as in bash, but is scanned as commands, too.
     fn body_end(&mut self, start: usize, delimiter: &str, strip: bool) -> (usize, usize) {
         if let Some(lines) = &self.lines
-            && lines.get(&(strip, delimiter)).is_none_or(|last| *last < start)
+            && !lines.has_after(delimiter, strip, start)
         {
             // Not the first one without an end: what follows is scanned as commands, and that is enough.
             return (start, start);
@@ -46,15 +46,7 @@ impl<'t> Lexer<'t, '_> {
             at += line.len();
         }
         if self.lines.is_none() {
-            // One look at every line, so that many such openers cost no more than one.
-            let mut lines = HashMap::new();
-            let mut at = 0;
-            for line in self.text.split_inclusive('\n') {
-                lines.insert((false, line_text(line, false)), at);
-                lines.insert((true, line_text(line, true)), at);
-                at += line.len();
-            }
-            self.lines = Some(lines);
+            self.lines = Some(Lines::of(self.text));
         }
         (self.text.len(), start)
     }
@@ -87,6 +79,41 @@ impl<'t> Lexer<'t, '_> {
         self.run();
         self.stack.first_mut().and_then(|frame| frame.word.take()).unwrap_or_default().finish()
     }
+}
+
+/// Where each line of a text stands last, by the line's hash, with and without its
+/// leading tabs: one look at every line, so that many
+/// here-documents without an end cost no more than one.
+#[derive(Debug)]
+pub(super) struct Lines(Vec<(u64, u32)>);
+
+impl Lines {
+    fn of(text: &str) -> Lines {
+        let mut lines = Vec::new();
+        let mut at = 0;
+        for line in text.split_inclusive('\n') {
+            for strip in [false, true] {
+                lines.push((hash(line_text(line, strip), strip), at as u32));
+            }
+            at += line.len();
+        }
+        lines.sort_unstable();
+        Lines(lines)
+    }
+
+    /// Whether a line may stand at or behind a place; never wrong when it says no.
+    fn has_after(&self, line: &str, strip: bool, start: usize) -> bool {
+        let wanted = hash(line, strip);
+        let behind = self.0.partition_point(|(hash, _)| *hash <= wanted);
+        let last = behind.checked_sub(1).and_then(|last| self.0.get(last));
+        last.is_some_and(|(hash, at)| *hash == wanted && *at as usize >= start)
+    }
+}
+
+fn hash(line: &str, strip: bool) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    (line, strip).hash(&mut hasher);
+    hasher.finish()
 }
 
 /// A line as compared with a delimiter.

@@ -35,7 +35,7 @@ pub(super) struct Lexer<'t, 's> {
     /// The newline behind which a here-document's body stands, and where scanning goes on.
     jump: Option<(usize, usize)>,
     /// Last lines that could end a here-document, once one was found to have no end.
-    lines: Option<std::collections::HashMap<(bool, &'t str), usize>>,
+    lines: Option<heredoc::Lines>,
     /// `<<-` was read.
     strip_tabs: bool,
     recoveries: u8,

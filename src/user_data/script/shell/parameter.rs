@@ -117,9 +117,8 @@ impl Lexer<'_, '_> {
             match other {
                 Some(other) => self.paste(other, quoted),
                 None => {
-                    let word = self.word();
-                    word.expanded = true;
-                    word.dynamic = true;
+                    let placeholder = format!("${{{name}}}");
+                    self.paste_unknown(&placeholder);
                 }
             }
             return;
@@ -137,6 +136,13 @@ impl Lexer<'_, '_> {
                 self.paste(item, true);
             }
             return;
+        }
+        if name == "IFS"
+            && !quoted
+            && self.top().is_some_and(|frame| frame.words.is_empty() || frame.words.len() == 1)
+            && let Some(frame) = self.stack.last_mut()
+        {
+            frame.disguised = true;
         }
         let value = self.scan.env.apply(name, operation);
         let several = self.scan.env.items(name).is_some_and(|items| items.len() > 1);

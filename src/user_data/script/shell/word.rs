@@ -22,7 +22,10 @@ impl<'t> Lexer<'t, '_> {
         let slice = self.slice(start, self.at);
         if !slice.is_empty() {
             let end = std::mem::replace(&mut self.at, start);
-            self.word().text.push_str(slice);
+            let quoted = self.top().is_some_and(Frame::quotes);
+            let word = self.word();
+            word.pieced |= word.piece && !quoted;
+            word.text.push_str(slice);
             self.at = end;
         }
     }
@@ -62,7 +65,10 @@ impl<'t> Lexer<'t, '_> {
                 }
             }
             Some(_) => {
-                self.word().quoted = true;
+                let word = self.word();
+                word.quoted = true;
+                // One at the start only keeps an alias away: `\curl`.
+                word.pieced |= !word.text.is_empty();
                 self.at += 1;
                 self.literal_byte();
             }
@@ -73,11 +79,14 @@ impl<'t> Lexer<'t, '_> {
     pub(super) fn single_quoted(&mut self) {
         let start = self.at + 1;
         let rest = self.slice(start, self.text.len());
-        self.word().quoted = true;
+        let word = self.word();
+        word.quoted = true;
+        word.begin_piece();
         match rest.find('\'') {
             Some(length) => {
                 self.at = start + length;
-                self.take(start);
+                let text = self.slice(start, self.at);
+                self.word().text.push_str(text);
                 self.at = start + length + 1;
             }
             // Never closed, so no other one is either: it is an ordinary character.
@@ -86,7 +95,9 @@ impl<'t> Lexer<'t, '_> {
     }
 
     pub(super) fn open_double_quotes(&mut self, opened: usize) {
-        self.word().quoted = true;
+        let word = self.word();
+        word.quoted = true;
+        word.begin_piece();
         if let Some(frame) = self.stack.last_mut() {
             frame.double_quoted = Some(opened);
         }
@@ -179,8 +190,10 @@ impl<'t> Lexer<'t, '_> {
             Some(b'\'') if !quoted => {
                 let rest = self.slice(self.at + 2, self.text.len());
                 let (value, length) = encoding::ansi_c(rest);
-                self.word().quoted = true;
-                self.word().text.push_str(&value);
+                let word = self.word();
+                word.quoted = true;
+                word.begin_piece();
+                word.text.push_str(&value);
                 self.at += 2 + length;
             }
             Some(b'"') if !quoted => self.at += 1,
@@ -213,13 +226,21 @@ impl<'t> Lexer<'t, '_> {
             return self.paste_unknown("$()");
         }
         let assigned = self.word().equals.is_some() && self.top().is_some_and(|frame| frame.words.is_empty());
-        self.word().expanded = true;
+        let word = self.word();
+        word.expanded = true;
+        if !quoted {
+            word.begin_piece();
+        }
         if quoted || assigned {
             self.word().quoted |= quoted;
             self.word().text.push_str(value);
             return;
         }
-        let mut pieces = value.split([' ', '\t', '\n']);
+        // A variable of its own may say what separates words.
+        let separators = self.scan.env.get("IFS", 0).text.unwrap_or_default();
+        let custom = !separators.is_empty() && separators.chars().all(|c| !c.is_whitespace());
+        let splits = |c: char| if custom { separators.contains(c) } else { matches!(c, ' ' | '\t' | '\n') };
+        let mut pieces = value.split(splits);
         if let Some(first) = pieces.next() {
             self.word().text.push_str(first);
         }

@@ -77,6 +77,17 @@ fn standing(url: &Url<'_>, insecure: bool, trust: &Trust) -> Standing {
     Standing::Untrusted
 }
 
+/// What PowerShell's web clients do: `$client.DownloadFile(...)`.
+const OF_WEB_CLIENT: &[&str] = &[
+    ".downloadfile",
+    ".downloadstring",
+    ".downloaddata",
+    ".openread",
+    ".uploadfile",
+    ".uploadstring",
+    ".uploaddata",
+];
+
 /// What a command fetches or sends; `None` for commands that do neither.
 pub fn parse(command: &Command) -> Option<Fetch<'_>> {
     match command.name.as_str() {
@@ -89,6 +100,7 @@ pub fn parse(command: &Command) -> Option<Fetch<'_>> {
         "tftp" | "ftp" | "ftpget" | "scp" | "sftp" | "rsync" => others::remote_copy(command),
         "invoke-webrequest" | "iwr" | "invoke-restmethod" | "irm" | "start-bitstransfer" | "bitsadmin"
         | "certutil" | "new-object" | "webclient" => others::windows(command),
+        name if OF_WEB_CLIENT.iter().any(|method| name.ends_with(method)) => others::windows(command),
         _ => None,
     }
     .filter(|fetch| !fetch.urls.is_empty() || command.args().iter().any(|word| word.dynamic))

@@ -1,0 +1,128 @@
+//! Calls of the script's own functions: `get() { wget "$1" -O "$2"; }; get http://... /tmp/x`.
+//!
+//! For each call, the commands of the body are repeated with the arguments in place of `$1`, `$2` ..., so
+//! that what is looked for in commands is found where it is only put together by a call.
+
+use super::nested::Scan;
+use super::{Span, SubKind, Word, wrappers};
+
+/// Commands of a body that are repeated.
+const MAX_BODY: u32 = 64;
+/// Bytes that an argument may put into a word.
+const MAX_TEXT: usize = 4096;
+
+impl Scan {
+    /// Repeat the bodies of functions that the commands of a span call with arguments.
+    pub(super) fn follow_calls(&mut self, span: Span) {
+        if self.script.functions.is_empty() {
+            return;
+        }
+        for index in span.indices() {
+            let Some(call) = self.script.commands.get(index) else { continue };
+            let Some(body) = self.script.functions.get(&call.name).copied() else { continue };
+            let length = body.end.saturating_sub(body.start);
+            let recursive = (body.start..body.end).contains(&(index as u32));
+            if call.args().is_empty() || length > MAX_BODY || recursive || call.inner.is_some() {
+                continue;
+            }
+            let Some(rest) = self.budget.calls.checked_sub(length as usize) else { continue };
+            // What the copy holds, and what the arguments may make of it.
+            let longest = call.args().iter().map(|word| word.text.len()).max().unwrap_or(0).min(MAX_TEXT);
+            let words = body
+                .indices()
+                .filter_map(|index| self.script.commands.get(index))
+                .flat_map(|command| &command.words);
+            let size = words.fold(0usize, |size, word| {
+                size.saturating_add(64 + word.text.len())
+                    .saturating_add(word.text.matches("${").count() * longest)
+            });
+            let takes_arguments = body.indices().any(|index| {
+                self.script.commands.get(index).is_some_and(|command| {
+                    let redirected = command.redirects.iter().map(|redirect| &redirect.target);
+                    command.words.iter().chain(redirected).any(|word| word.text.contains("${"))
+                })
+            });
+            if !takes_arguments || !self.spend_expansion(size) {
+                continue;
+            }
+            self.budget.calls = rest;
+            self.repeat(index, body);
+        }
+    }
+
+    fn repeat(&mut self, call: usize, body: Span) {
+        let Some(call_command) = self.script.commands.get(call) else { return };
+        let arguments: Vec<String> = call_command.args().iter().map(|word| word.text.clone()).collect();
+        let (unit, offset, stdin) = (call_command.unit, call_command.offset, call_command.stdin);
+        let start = self.command_count();
+        let moved = |span: Span| -> Span {
+            let inside = span.start >= body.start && span.end <= body.end;
+            let shift = |index: u32| index - body.start + start;
+            if inside { Span { start: shift(span.start), end: shift(span.end) } } else { span }
+        };
+        let copies: Vec<_> = body
+            .indices()
+            .filter_map(|index| self.script.commands.get(index).cloned())
+            .map(|mut command| {
+                for word in &mut command.words {
+                    fill(word, &arguments, &moved);
+                }
+                for redirect in &mut command.redirects {
+                    fill(&mut redirect.target, &arguments, &moved);
+                }
+                for (_, word) in &mut command.assigns {
+                    fill(word, &arguments, &moved);
+                }
+                command.stdin = command.stdin.map(&moved).or(stdin);
+                command.feeds = command.feeds.map(|index| moved(Span::one(index)).start);
+                let wrapped = wrappers::unwrap(&command.words);
+                command.name = wrapped.name;
+                command.start = wrapped.start;
+                (command.unit, command.offset) = (unit, offset);
+                command
+            })
+            .collect();
+        for copy in copies {
+            if self.budget.commands == 0 {
+                self.script.over_bound = true;
+                return;
+            }
+            self.budget.commands -= 1;
+            self.script.commands.push(copy);
+        }
+        let inner = Span { start, end: self.command_count() };
+        self.set_inner(call, inner);
+        self.follow(inner);
+    }
+}
+
+/// Put a call's arguments in the place of positional parameters.
+fn fill(word: &mut Word, arguments: &[String], moved: &dyn Fn(Span) -> Span) {
+    if let Some(from) = word.from.as_deref_mut() {
+        for (kind, span) in &mut from.subs {
+            if *kind != SubKind::Output {
+                *span = moved(*span);
+            }
+        }
+    }
+    if !word.text.contains("${") {
+        return;
+    }
+    for (number, argument) in arguments.iter().take(9).enumerate() {
+        let placeholder = format!("${{{}}}", number + 1);
+        if word.text.len() + argument.len() < MAX_TEXT && word.text.contains(&placeholder) {
+            word.text = word.text.replace(&placeholder, argument);
+        }
+    }
+    for placeholder in ["${@}", "${*}"] {
+        if word.text.contains(placeholder) && word.text.len() < MAX_TEXT {
+            let all = arguments.join(" ");
+            if all.len() < MAX_TEXT {
+                word.text = word.text.replace(placeholder, &all);
+            }
+        }
+    }
+    if !word.text.contains("${") && !word.text.contains("$(") {
+        word.dynamic = false;
+    }
+}

@@ -1,0 +1,170 @@
+//! What stands behind a pipe, a substitution or a variable, however many steps back.
+
+use std::collections::HashSet;
+
+use super::Part;
+use super::fetch::{self, Fetch, Output, Standing};
+use super::flow::Flow;
+use crate::user_data::Trust;
+use crate::user_data::script::{Command, RedirectOp, Span, SubKind, Word, is_decoder};
+
+/// Commands looked at when following one pipe or variable back.
+const MAX_STEPS: usize = 512;
+
+/// What stands behind a pipe, a substitution or a variable.
+#[derive(Debug, Default, Clone)]
+pub struct Reach {
+    /// Downloads, with how far they are trusted; the worst.
+    pub standing: Option<Standing>,
+    pub open: bool,
+    pub decoder: bool,
+    /// A connection made by bash itself.
+    pub socket: bool,
+    /// Files read.
+    pub files: Vec<String>,
+    seen: HashSet<usize>,
+}
+
+impl Reach {
+    fn merge(&mut self, other: &Reach) {
+        self.standing = self.standing.max(other.standing);
+        self.open |= other.open;
+        self.decoder |= other.decoder;
+        self.socket |= other.socket;
+    }
+    /// A download worth the name: more than the instance's own metadata.
+    pub fn download(&self) -> Option<Standing> {
+        self.standing.filter(|standing| *standing > Standing::Local)
+    }
+}
+
+impl Flow {
+    /// Note which variables hold what was downloaded or decoded.
+    pub(super) fn variables_of(&mut self, number: usize, part: &Part<'_>, trust: &Trust) {
+        for command in &part.script.commands {
+            for (name, value) in &command.assigns {
+                if value.subs().is_empty() && value.vars().is_empty() {
+                    continue;
+                }
+                let reach = self.reach_of_word((number, part), value, trust);
+                if reach.standing.is_some() || reach.decoder || reach.socket {
+                    self.variables.entry((number, name.clone())).or_default().merge(&reach);
+                }
+            }
+        }
+    }
+
+    /// What stands behind a command's standard input.
+    pub fn reach_of_input(&self, at: (usize, &Part<'_>), command: &Command, trust: &Trust) -> Reach {
+        let mut reach = Reach::default();
+        if let Some(span) = command.stdin {
+            self.walk(at, span, trust, &mut reach);
+        }
+        for redirect in &command.redirects {
+            match redirect.op {
+                RedirectOp::Read | RedirectOp::HereString | RedirectOp::HereDocument => {
+                    if redirect.target.text.starts_with("/dev/tcp/") {
+                        reach.socket = true;
+                    } else if redirect.op == RedirectOp::Read && !redirect.target.dynamic {
+                        reach.files.push(redirect.target.text.clone());
+                    }
+                    if redirect.op != RedirectOp::HereDocument {
+                        self.word(at, &redirect.target, trust, &mut reach);
+                    }
+                }
+                _ => {}
+            }
+        }
+        reach
+    }
+
+    /// What stands behind a word: its substitutions and variables.
+    pub fn reach_of_word(&self, at: (usize, &Part<'_>), word: &Word, trust: &Trust) -> Reach {
+        let mut reach = Reach::default();
+        self.word(at, word, trust, &mut reach);
+        reach
+    }
+
+    pub fn reach_of_words(&self, at: (usize, &Part<'_>), words: &[Word], trust: &Trust) -> Reach {
+        let mut reach = Reach::default();
+        for word in words {
+            self.word(at, word, trust, &mut reach);
+        }
+        reach
+    }
+
+    fn word(&self, at: (usize, &Part<'_>), word: &Word, trust: &Trust, reach: &mut Reach) {
+        for (kind, span) in word.subs() {
+            if *kind != SubKind::Output {
+                self.walk(at, *span, trust, reach);
+            }
+        }
+        for name in word.vars() {
+            if let Some(held) = self.variables.get(&(at.0, name.clone())) {
+                reach.merge(held);
+            }
+        }
+    }
+
+    fn walk(&self, at: (usize, &Part<'_>), span: Span, trust: &Trust, reach: &mut Reach) {
+        // An explicit list of what is still to be looked at: chains may be long.
+        let mut open = vec![span];
+        while let Some(span) = open.pop() {
+            for index in span.indices() {
+                if reach.seen.len() >= MAX_STEPS || !reach.seen.insert(index) {
+                    continue;
+                }
+                let Some(command) = at.1.script.commands.get(index) else { continue };
+                self.step(at, command, trust, reach, &mut open);
+            }
+        }
+    }
+
+    fn step(
+        &self,
+        at: (usize, &Part<'_>),
+        command: &Command,
+        trust: &Trust,
+        reach: &mut Reach,
+        open: &mut Vec<Span>,
+    ) {
+        if let Some(fetch) = fetch::parse(command) {
+            if fetch.output == Output::Standard || saves_to_standard_output(&fetch) {
+                let standing = fetch.standing(trust);
+                reach.standing = reach.standing.max(Some(standing));
+                reach.open |= fetch.is_open();
+            }
+            return;
+        }
+        reach.decoder |= is_decoder(command);
+        for redirect in &command.redirects {
+            reach.socket |= redirect.target.text.starts_with("/dev/tcp/") && redirect.op != RedirectOp::Write;
+        }
+        if matches!(
+            command.name.as_str(),
+            "cat" | "zcat" | "tail" | "head" | "sed" | "tr" | "base64" | "gunzip" | "xxd"
+        ) {
+            reach.files.extend(
+                command.operands().take(4).filter(|word| !word.dynamic).map(|word| word.text.clone()),
+            );
+        }
+        // The exit codes of tests are no data.
+        if !matches!(command.name.as_str(), "[" | "[[" | "test") {
+            for word in command.args() {
+                open.extend(word.subs().iter().map(|(_, span)| *span));
+                for name in word.vars() {
+                    if let Some(held) = self.variables.get(&(at.0, name.clone())) {
+                        reach.merge(held);
+                    }
+                }
+            }
+        }
+        open.extend(command.stdin);
+        open.extend(command.inner);
+        open.extend(at.1.script.functions.get(&command.name).copied());
+    }
+}
+
+fn saves_to_standard_output(fetch: &Fetch<'_>) -> bool {
+    matches!(&fetch.output, Output::File(file) if file.starts_with("/dev/stdout") || file.starts_with("/proc/self"))
+}
