@@ -12,18 +12,32 @@ use crate::user_data::{Content, Language, Piece};
 /// Layers of encoding from which on something is being hidden.
 const MANY_ENCODINGS: usize = 3;
 
-pub(super) fn piece(case: &mut Case<'_>, piece: &Piece, _all: &[Piece]) {
+pub(super) fn piece(case: &mut Case<'_>, piece: &Piece, all: &[Piece]) {
     let spot = Spot::Path(&piece.path);
     match &piece.content {
         Content::Script { .. } => {}
         Content::File { target, text } => file(case, spot, target, text),
-        Content::Setting { key, value } => setting(case, spot, key, value),
+        Content::Setting { key, value } => {
+            if key.ends_with("users.ssh_authorized_keys") && is_root(&piece.path, all) {
+                case.hit_spot("per-03", spot, value);
+            }
+            setting(case, spot, key, value);
+        }
         Content::Include { url } => include(case, spot, url),
         Content::Undecodable { reason, sha256, len } => {
             let quote = format!("{reason}; {len} bytes, SHA-256 {sha256}");
             case.hit_text("dec-02", 0, piece.path.clone(), &quote);
         }
     }
+}
+
+/// Whether a setting of an entry of `users` belongs to root: its name is a setting beside it.
+fn is_root(path: &str, all: &[Piece]) -> bool {
+    let Some((entry, _)) = path.split_once("].") else { return false };
+    all.iter().any(|piece| {
+        let name = matches!(&piece.content, Content::Setting { key, value } if key.ends_with("users.name") && value == "root");
+        name && piece.path.strip_prefix(entry).is_some_and(|rest| rest == "].name")
+    })
 }
 
 pub(super) fn encodings(case: &mut Case<'_>, encodings: usize, mismatch: Option<&str>) {

@@ -324,6 +324,22 @@ fn directives_are_judged_as_well() {
 }
 
 #[test]
+fn a_key_for_root_is_told_from_one_for_others() {
+    let setting = |path: &str, key: &str, value: &str| Piece {
+        path: path.into(),
+        content: Content::Setting { key: key.into(), value: value.into() },
+    };
+    let pieces = |name: &str| {
+        [
+            setting("users[1].name", "users.name", name),
+            setting("users[1].ssh_authorized_keys[0]", "users.ssh_authorized_keys", "ssh-rsa A"),
+        ]
+    };
+    assert_eq!(ids(&judge(&pieces("root"), 0, None, &trust())), ["per-03"]);
+    assert_eq!(ids(&judge(&pieces("deploy"), 0, None, &trust())), [] as [&str; 0]);
+}
+
+#[test]
 fn layers_and_mismatches_count() {
     let pieces = script(Language::Shell, "true");
     assert_eq!(ids(&judge(&pieces, 3, None, &trust())), ["dec-01"]);
