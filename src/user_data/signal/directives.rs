@@ -4,6 +4,7 @@ use super::defence::writes_to;
 use super::exec::is_odd_place;
 use super::hosts::{HostKind, Url, is_drop_host, is_trusted};
 use super::mining::{self, is_miner_image};
+use super::persistence::OWN_SUDO;
 use super::{Case, Spot};
 use crate::indicators::is_miner;
 use crate::user_data::script::{Command, Role, absolute, role};
@@ -104,7 +105,7 @@ fn setting(case: &mut Case<'_>, spot: Spot<'_>, key: &str, value: &str) {
         case.hit_spot("per-03", spot, value);
     }
     if last == "sudo" && lower.contains("nopasswd") && key != "system_info.default_user.sudo" {
-        case.hit_spot("per-04", spot, value);
+        case.hit_spot_weighing("per-04", OWN_SUDO, spot, value);
     }
     let root_password =
         key.starts_with("chpasswd") && (value.starts_with("root:") || (last == "name" && value == "root"));
@@ -150,7 +151,7 @@ pub(super) fn file(case: &mut Case<'_>, spot: Spot<'_>, target: &str, text: &str
     if target.contains("/etc/sudoers")
         && let Some(line) = line_with("NOPASSWD")
     {
-        case.hit_spot("per-04", spot, line);
+        case.hit_spot_weighing("per-04", OWN_SUDO, spot, line);
     }
     if target.contains("sshd_config")
         && let Some(line) = line_with("PermitRootLogin yes").or_else(|| line_with("PermitEmptyPasswords yes"))
