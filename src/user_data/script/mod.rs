@@ -10,7 +10,7 @@
 pub mod batch;
 mod calls;
 mod emit;
-pub mod encoding;
+mod encoding;
 mod env;
 mod files;
 mod literal;
@@ -25,7 +25,7 @@ use super::Language;
 use std::collections::HashMap;
 use std::rc::Rc;
 
-pub use env::Env;
+use env::Env;
 pub(crate) use files::{Role, absolute, role};
 pub(crate) use literal::is_decoder;
 pub(crate) use nested::reads_script;

@@ -8,6 +8,10 @@ use crate::user_data::script::{Command, basename};
 /// Names killed from which on it is competition rather than tidying.
 const COMPETITORS: usize = 4;
 
+/// What the removal of the shell's own history weighs, as at the end of an image's build; and of all else.
+const SHELL_HISTORY: u32 = 10;
+const WIPED: u32 = 25;
+
 /// Services and processes that watch a machine.
 const AGENTS: &[&str] = &[
     "falco",
@@ -85,7 +89,7 @@ pub(super) fn command(case: &mut Case<'_>, number: usize, index: usize, command:
         "history"
             if command.args().iter().any(|word| word.text.starts_with('-') && word.text.contains('c')) =>
         {
-            case.hit("def-06", at);
+            case.hit_weighing("def-06", SHELL_HISTORY, at);
         }
         "unset" if command.operands().any(|word| matches!(word.text.as_str(), "HISTFILE" | "HISTSIZE")) => {
             case.hit("def-06", at)
@@ -101,8 +105,10 @@ pub(super) fn command(case: &mut Case<'_>, number: usize, index: usize, command:
         "rm" | "shred" | "truncate" | "ln" | "cat" | "cp" | "unlink" | "wipe" | "srm" => {
             let wiping = command.name != "cat" || command.has("/dev/null");
             let linked = !matches!(command.name.as_str(), "ln" | "cp") || command.has("/dev/null");
-            if wiping && linked && command.operands().any(|word| is_trace(&word.text)) {
-                case.hit("def-06", at);
+            let traces = || command.operands().filter(|word| is_trace(&word.text));
+            if wiping && linked && traces().next().is_some() {
+                let removed = command.name == "rm" && traces().all(|word| word.text.ends_with("_history"));
+                case.hit_weighing("def-06", if removed { SHELL_HISTORY } else { WIPED }, at);
             }
         }
         "journalctl"

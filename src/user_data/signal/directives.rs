@@ -4,6 +4,7 @@ use super::defence::writes_to;
 use super::exec::is_odd_place;
 use super::hosts::{HostKind, Url, is_drop_host, is_trusted};
 use super::mining::{self, is_miner_image};
+use super::persistence::OWN_SUDO;
 use super::{Case, Spot};
 use crate::indicators::is_miner;
 use crate::user_data::script::{Command, Role, absolute, role};
@@ -12,18 +13,32 @@ use crate::user_data::{Content, Language, Piece};
 /// Layers of encoding from which on something is being hidden.
 const MANY_ENCODINGS: usize = 3;
 
-pub(super) fn piece(case: &mut Case<'_>, piece: &Piece, _all: &[Piece]) {
+pub(super) fn piece(case: &mut Case<'_>, piece: &Piece, all: &[Piece]) {
     let spot = Spot::Path(&piece.path);
     match &piece.content {
         Content::Script { .. } => {}
         Content::File { target, text } => file(case, spot, target, text),
-        Content::Setting { key, value } => setting(case, spot, key, value),
+        Content::Setting { key, value } => {
+            if key.ends_with("users.ssh_authorized_keys") && is_root(&piece.path, all) {
+                case.hit_spot("per-03", spot, value);
+            }
+            setting(case, spot, key, value);
+        }
         Content::Include { url } => include(case, spot, url),
         Content::Undecodable { reason, sha256, len } => {
             let quote = format!("{reason}; {len} bytes, SHA-256 {sha256}");
             case.hit_text("dec-02", 0, piece.path.clone(), &quote);
         }
     }
+}
+
+/// Whether a setting of an entry of `users` belongs to root: its name is a setting beside it.
+fn is_root(path: &str, all: &[Piece]) -> bool {
+    let Some((entry, _)) = path.split_once("].") else { return false };
+    all.iter().any(|piece| {
+        let name = matches!(&piece.content, Content::Setting { key, value } if key.ends_with("users.name") && value == "root");
+        name && piece.path.strip_prefix(entry).is_some_and(|rest| rest == "].name")
+    })
 }
 
 pub(super) fn encodings(case: &mut Case<'_>, encodings: usize, mismatch: Option<&str>) {
@@ -90,7 +105,7 @@ fn setting(case: &mut Case<'_>, spot: Spot<'_>, key: &str, value: &str) {
         case.hit_spot("per-03", spot, value);
     }
     if last == "sudo" && lower.contains("nopasswd") && key != "system_info.default_user.sudo" {
-        case.hit_spot("per-04", spot, value);
+        case.hit_spot_weighing("per-04", OWN_SUDO, spot, value);
     }
     let root_password =
         key.starts_with("chpasswd") && (value.starts_with("root:") || (last == "name" && value == "root"));
@@ -136,7 +151,7 @@ pub(super) fn file(case: &mut Case<'_>, spot: Spot<'_>, target: &str, text: &str
     if target.contains("/etc/sudoers")
         && let Some(line) = line_with("NOPASSWD")
     {
-        case.hit_spot("per-04", spot, line);
+        case.hit_spot_weighing("per-04", OWN_SUDO, spot, line);
     }
     if target.contains("sshd_config")
         && let Some(line) = line_with("PermitRootLogin yes").or_else(|| line_with("PermitEmptyPasswords yes"))

@@ -8,6 +8,8 @@ use crate::user_data::script::{Command, UnitKind, Word, basename, language_of, r
 
 /// What a signal weighs when the download is to be trusted.
 const TRUSTED: u32 = 5;
+/// The same over a connection that anyone on the way may change.
+const OPEN: u32 = 10;
 /// A decoded file whose content could be read and was scanned.
 const DECODED_FILE: u32 = 25;
 /// The same, of content only known at run time.
@@ -17,6 +19,7 @@ fn weight(standing: Standing, full: u32) -> u32 {
     match standing {
         Standing::Local => 0,
         Standing::Internal | Standing::Trusted => TRUSTED,
+        Standing::Open => OPEN,
         Standing::Untrusted => full,
     }
 }
@@ -347,7 +350,7 @@ impl Case<'_> {
             return;
         }
         self.hit_weighing(id, weight, at);
-        if open && standing == Standing::Untrusted {
+        if open && standing >= Standing::Open {
             self.hit("net-06", at);
         }
     }

@@ -312,9 +312,56 @@ fn tuning(case: &mut Case<'_>, at: Place, command: &Command) {
         "modprobe" => command.operands().any(|word| word.text == "msr"),
         _ => command.redirects.iter().any(|redirect| redirect.writes() && tunes(&redirect.target.text)),
     };
-    if hit {
+    if !hit {
+        return;
+    }
+    // Registers and the watchdog are nobody's but a miner's; huge pages are a database's, too.
+    let pages_only = !matches!(command.name.as_str(), "wrmsr" | "modprobe")
+        && !command.words.iter().any(|word| word.text.contains("nmi_watchdog"))
+        && !command.redirects.iter().any(|redirect| redirect.target.text.contains("nmi_watchdog"));
+    if pages_only && wants_huge_pages(case) {
+        case.hit_weighing("min-05", DATABASE, at);
+    } else {
         case.hit("min-05", at);
     }
+}
+
+/// What huge pages weigh beside software that is known to want them.
+const DATABASE: u32 = 5;
+
+/// Whether a script sets up a database, a hypervisor, or something else that runs on huge pages.
+fn wants_huge_pages(case: &Case<'_>) -> bool {
+    const SOFTWARE: &[&str] = &[
+        "postgres",
+        "mysql",
+        "mariadb",
+        "oracle",
+        "scylla",
+        "clickhouse",
+        "dpdk",
+        "efa",
+        "qemu",
+        "libvirt",
+        "kvm",
+        "hugetlbfs",
+        "hana",
+        "vpp",
+        "redis",
+        "cassandra",
+        "UseLargePages",
+        "mongo",
+        "neo4j",
+        "elasticsearch",
+    ];
+    let names = |command: &Command| {
+        let installs = installed(command)
+            .into_iter()
+            .any(|name| SOFTWARE.iter().any(|software| name.contains(software)));
+        let mounts =
+            command.name == "mount" || command.words.iter().any(|word| word.text.contains("hugetlbfs"));
+        installs || (mounts && command.has("hugetlbfs"))
+    };
+    case.parts.iter().flat_map(|part| &part.script.commands).any(names)
 }
 
 /// Settings written into a file: `vm.nr_hugepages = 1280`.
@@ -324,7 +371,9 @@ pub(super) fn tuning_file(case: &mut Case<'_>, spot: Spot<'_>, text: &str) {
         line.starts_with("vm.nr_hugepages") || line.starts_with("kernel.nmi_watchdog")
     });
     if let Some(line) = line {
-        case.hit_spot("min-05", spot, line);
+        let pages_only = line.trim_start().starts_with("vm.");
+        let weight = if pages_only && wants_huge_pages(case) { DATABASE } else { 15 };
+        case.hit_spot_weighing("min-05", weight, spot, line);
     }
 }
 

@@ -317,7 +317,10 @@ impl Case<'_> {
     }
 
     fn hit_spot(&mut self, id: &'static str, spot: Spot<'_>, quote: &str) {
-        let weight = signal_of(id).map_or(0, |signal| signal.weight);
+        self.hit_spot_weighing(id, signal_of(id).map_or(0, |signal| signal.weight), spot, quote);
+    }
+
+    fn hit_spot_weighing(&mut self, id: &'static str, weight: u32, spot: Spot<'_>, quote: &str) {
         match spot {
             Spot::Command(at) => self.hit_weighing(id, weight, at),
             Spot::Path(path) => self.hit_text(id, weight, path.to_owned(), quote),

@@ -41,6 +41,9 @@ pub(super) fn command(case: &mut Case<'_>, number: usize, index: usize, part: &P
     }
 }
 
+/// What sudo without a password weighs, which honest scripts give to users of their own.
+pub(super) const OWN_SUDO: u32 = 10;
+
 /// How a unit comes to be run, its carriers included.
 fn scheduled_kind<'a>(part: &'a Part<'_>, command: &Command) -> Option<&'a UnitKind> {
     let mut unit = part.script.units.get(command.unit as usize)?;
@@ -180,8 +183,10 @@ fn accounts(case: &mut Case<'_>, at: Place, part: &Part<'_>, command: &Command) 
                 writes_to(command, |path| path.ends_with("/etc/passwd") || path.ends_with("/etc/shadow"));
             let sshd = writes_to(command, |path| path.contains("sshd_config"));
             let piped = |needle: &str| any_text(&|text| text.contains(needle));
-            (sudoers && piped("NOPASSWD"))
-                || (passwd && piped(":0:0:"))
+            if sudoers && piped("NOPASSWD") {
+                case.hit_weighing("per-04", OWN_SUDO, at);
+            }
+            (passwd && piped(":0:0:"))
                 || (sshd && (any_text(&|text| permits_root(text)) || piped("PermitEmptyPasswords yes")))
         }
         _ => false,

@@ -11,7 +11,7 @@ const WEAK_CATEGORY: u32 = SUSPICIOUS - 5;
 /// The weight from which on a signal is strong.
 const STRONG: u32 = 30;
 /// What damped signals weigh at most; they take part in no combination.
-const DAMPED: u32 = 5;
+const DAMPED: u32 = 10;
 
 /// A combination of signals that says more than their sum.
 struct Combination {
@@ -60,7 +60,7 @@ impl Seen<'_> {
         self.has("net-01") || self.has("net-02")
     }
     fn defences(&self) -> usize {
-        let strong = self.hits.iter().filter(|hit| hit.id.starts_with("def-") && hit.weight > 10).count();
+        let strong = self.hits.iter().filter(|hit| hit.id.starts_with("def-") && hit.weight > DAMPED).count();
         // Wiping traces and lowering the firewall is also how images are built.
         let switched_off = self.has("def-05") && ["def-01", "def-02", "def-04"].iter().any(|id| self.has(id));
         strong + usize::from(switched_off)

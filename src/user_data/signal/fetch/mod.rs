@@ -37,6 +37,8 @@ pub enum Standing {
     Internal,
     /// A trusted host, over https.
     Trusted,
+    /// A trusted host, over a connection that anyone on the way may change.
+    Open,
     /// Anybody else.
     Untrusted,
 }
@@ -66,9 +68,9 @@ fn standing(url: &Url<'_>, insecure: bool, trust: &Trust) -> Standing {
         }
         _ => {}
     }
-    let secure = !insecure && matches!(url.scheme, "https" | "s3");
-    if secure && is_trusted(url, trust) {
-        return Standing::Trusted;
+    if is_trusted(url, trust) {
+        let secure = !insecure && matches!(url.scheme, "https" | "s3");
+        return if secure { Standing::Trusted } else { Standing::Open };
     }
     // A bucket that the template names is the account's own.
     if bucket_of(url).is_some_and(|bucket| bucket.contains('$')) {
