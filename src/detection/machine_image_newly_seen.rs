@@ -24,6 +24,9 @@ fn judge(activity: &Activity, context: &Context<'_>) -> Verdict {
     if launch.outcome != LaunchOutcome::Succeeded {
         return other("nothing was started");
     }
+    if activity.cloud != crate::activity::Cloud::Aws {
+        return other("first launches are remembered in AWS only");
+    }
     if let Some(why) = launch::outside_scope(launch, context) {
         return Verdict::NotApplicable(why);
     }
