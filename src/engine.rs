@@ -77,7 +77,7 @@ impl<L: Lookup> Session<'_, L> {
                 let verdict = if self.policy.enabled(detection.id) {
                     self.ask(detection, matches)
                 } else {
-                    Verdict::NotApplicable("switched off in the policy".to_owned())
+                    Verdict::NotApplicable("switched off in the policy".into())
                 };
                 (place, detection, verdict)
             })

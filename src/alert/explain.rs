@@ -42,8 +42,8 @@ pub fn explain(judgement: &Judgement, width: usize, colour: bool) -> String {
                     let severity = matched.severity.unwrap_or(detection.severity);
                     ("MATCH", of(severity), matched.summary.clone())
                 }
-                Verdict::Pass(reason) => ("pass", GOOD, reason.clone()),
-                Verdict::NotApplicable(reason) => ("not applicable", FAINT, reason.clone()),
+                Verdict::Pass(reason) => ("pass", GOOD, reason.to_string()),
+                Verdict::NotApplicable(reason) => ("not applicable", FAINT, reason.to_string()),
                 Verdict::CannotTell(reason) => {
                     ("CANNOT TELL", DOUBT, format!("{} [{}]", reason.text, reason.code))
                 }

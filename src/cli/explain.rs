@@ -62,8 +62,8 @@ fn object(judgement: &Judgement) -> Value {
         .map(|(detection, verdict)| {
             let (name, reason) = match verdict {
                 Verdict::Match(matched) => ("match", matched.summary.as_str()),
-                Verdict::Pass(reason) => ("pass", reason.as_str()),
-                Verdict::NotApplicable(reason) => ("not_applicable", reason.as_str()),
+                Verdict::Pass(reason) => ("pass", reason.as_ref()),
+                Verdict::NotApplicable(reason) => ("not_applicable", reason.as_ref()),
                 Verdict::CannotTell(reason) => ("cannot_tell", reason.text.as_str()),
                 Verdict::Need(_) => ("cannot_tell", "facts were wanted and not fetched"),
             };

@@ -27,7 +27,7 @@ const IMAGE: [&str; 3] =
     ["container-image-not-approved", "container-image-lookalike", "container-image-newly-seen"];
 
 fn judge(activity: &Activity, context: &Context<'_>) -> Verdict {
-    let other = |why: &str| Verdict::NotApplicable(why.to_owned());
+    let other = |why: &'static str| Verdict::NotApplicable(why.into());
     let concerns = matches!(activity.action, Action::WorkloadDeclared(_) | Action::ImagePulled(_))
         || activity.action.place().is_some_and(crate::activity::Place::is_container);
     if !concerns {
@@ -41,13 +41,13 @@ fn judge(activity: &Activity, context: &Context<'_>) -> Verdict {
     let steps = chain::steps(joined);
     let why: Vec<Step<'_>> = steps.iter().filter(|step| step.matched(&IMAGE).is_some()).copied().collect();
     if why.is_empty() {
-        return Verdict::Pass("nothing is wrong with the image as far as is known".to_owned());
+        return Verdict::Pass("nothing is wrong with the image as far as is known".into());
     }
     let acts = steps.iter().filter(|step| step.is(label::ACT));
     let chains = acts.filter_map(|act| Chain::of(activity, context, &steps, &why, act));
     let Some(best) = chains.max_by_key(|chain| (chain.links(), std::cmp::Reverse(chain.act.trace.time)))
     else {
-        return Verdict::Pass("no pull or start with a suspicious act soon after it".to_owned());
+        return Verdict::Pass("no pull or start with a suspicious act soon after it".into());
     };
     match best.repository(activity) {
         Some(repository) => Verdict::Match(Box::new(found(activity, context, &best, &why, repository))),

@@ -53,7 +53,7 @@ fn judge(activity: &Activity, context: &Context<'_>) -> Verdict {
     let all = match registry::used(activity) {
         Ok(used) => used,
         // Images that are not named are the approval check's to tell.
-        Err(Verdict::CannotTell(_)) => return Verdict::NotApplicable("no image is named".to_owned()),
+        Err(Verdict::CannotTell(_)) => return Verdict::NotApplicable("no image is named".into()),
         Err(verdict) => return verdict,
     };
     let foreign = all
@@ -61,12 +61,12 @@ fn judge(activity: &Activity, context: &Context<'_>) -> Verdict {
         .filter(|used| matches!(registry::standing(activity, context.policy, used), Standing::Foreign(_)));
     let mut named = foreign.filter_map(|used| Some((used, used.reference.as_ref()?))).peekable();
     if named.peek().is_none() {
-        return Verdict::Pass("every image is from an approved registry".to_owned());
+        return Verdict::Pass("every image is from an approved registry".into());
     }
     let Some((used, reference, (original, why))) =
         named.find_map(|(used, reference)| Some((used, reference, imitated(reference)?)))
     else {
-        return Verdict::Pass("its name is no well-known one's, nor near to one".to_owned());
+        return Verdict::Pass("its name is no well-known one's, nor near to one".into());
     };
     let mut seen = evidence([
         ("image", json!(used.image.name)),

@@ -19,7 +19,7 @@ pub static DETECTION: Detection = Detection {
 };
 
 fn judge(activity: &Activity, context: &Context<'_>) -> Verdict {
-    let other = |why: &str| Verdict::NotApplicable(why.to_owned());
+    let other = |why: &'static str| Verdict::NotApplicable(why.into());
     let patterns = &context.policy.containers.namespaces.fixed_tags;
     if patterns.is_empty() {
         return other("the policy names no namespace with fixed tags");
@@ -42,7 +42,7 @@ fn judge(activity: &Activity, context: &Context<'_>) -> Verdict {
     let Some((first, why)) = found else {
         return match used.iter().find(|used| used.reference.is_none()) {
             Some(_) => Verdict::CannotTell(registry::not_named()),
-            None => Verdict::Pass("every image is named by its digest".to_owned()),
+            None => Verdict::Pass("every image is named by its digest".into()),
         };
     };
     let Some(reference) = &first.reference else { return Verdict::CannotTell(registry::not_named()) };

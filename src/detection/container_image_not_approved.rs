@@ -36,8 +36,8 @@ fn judge(activity: &Activity, context: &Context<'_>) -> Verdict {
     let Some((first, why)) = foreign.first() else {
         return match (unsure, approved) {
             (Some(reason), _) => Verdict::CannotTell(reason),
-            (None, Some(why)) => Verdict::Pass(why),
-            (None, None) => Verdict::NotApplicable("no container image is used".to_owned()),
+            (None, Some(why)) => Verdict::Pass(why.into()),
+            (None, None) => Verdict::NotApplicable("no container image is used".into()),
         };
     };
     let Some(reference) = &first.reference else { return Verdict::CannotTell(registry::not_named()) };

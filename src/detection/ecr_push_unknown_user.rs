@@ -27,7 +27,7 @@ fn judge(activity: &Activity, context: &Context<'_>) -> Verdict {
     let principal = activity.principal();
     let listed = !context.policy.uploads.pushers.is_empty();
     if listed && context.policy.pusher_allowed(&push.repository, principal) {
-        return Verdict::Pass(format!("{principal} is a listed pusher to {}", push.repository));
+        return Verdict::Pass(format!("{principal} is a listed pusher to {}", push.repository).into());
     }
     let named = activity.actor.as_ref().is_some_and(|actor| actor.kind != ActorKind::Unknown);
     if !named {
@@ -47,12 +47,17 @@ fn judge(activity: &Activity, context: &Context<'_>) -> Verdict {
             push,
             "who has not pushed to this repository before; the policy lists no pushers",
         ))),
-        Familiarity::Known => Verdict::Pass(format!("{principal} has pushed to {} before", push.repository)),
-        Familiarity::Unkept => Verdict::NotApplicable("the policy lists no pushers".to_owned()),
-        Familiarity::Learning(until) => Verdict::NotApplicable(format!(
-            "the policy lists no pushers, and who pushes is learned until {}",
-            until.format("%Y-%m-%d %H:%M UTC")
-        )),
+        Familiarity::Known => {
+            Verdict::Pass(format!("{principal} has pushed to {} before", push.repository).into())
+        }
+        Familiarity::Unkept => Verdict::NotApplicable("the policy lists no pushers".into()),
+        Familiarity::Learning(until) => Verdict::NotApplicable(
+            format!(
+                "the policy lists no pushers, and who pushes is learned until {}",
+                until.format("%Y-%m-%d %H:%M UTC")
+            )
+            .into(),
+        ),
     }
 }
 

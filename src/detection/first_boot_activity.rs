@@ -38,17 +38,17 @@ fn judge(activity: &Activity, context: &Context<'_>) -> Verdict {
         action => action.place().is_some(),
     };
     if !concerns {
-        return Verdict::NotApplicable("neither a launch nor anything that ran on an instance".to_owned());
+        return Verdict::NotApplicable("neither a launch nor anything that ran on an instance".into());
     }
     if !context.memory.is_kept() {
-        return Verdict::NotApplicable("no history is kept, so that nothing can be joined".to_owned());
+        return Verdict::NotApplicable("no history is kept, so that nothing can be joined".into());
     }
     let records = chain::records(activity, context);
     let instances = records.iter().filter(|record| record.key.kind == Kind::Instance);
     let chains: Vec<Chain<'_>> =
         instances.filter_map(|record| Chain::of(activity, context, &chain::steps([record]))).collect();
     let Some(best) = chains.iter().max_by_key(|chain| chain.sure) else {
-        return Verdict::Pass("no launch to watch and suspicious act within the first boot".to_owned());
+        return Verdict::Pass("no launch to watch and suspicious act within the first boot".into());
     };
     Verdict::Match(Box::new(found(activity, context, best, &chains)))
 }

@@ -53,6 +53,8 @@ mod user_data_suspicious;
 
 pub(crate) use network::is_public;
 
+use std::borrow::Cow;
+
 use serde_json::{Map, Value};
 
 use crate::activity::Activity;
@@ -142,9 +144,9 @@ pub struct Context<'a> {
 pub enum Verdict {
     Match(Box<Match>),
     /// Looked at, and found in order: why.
-    Pass(String),
+    Pass(Cow<'static, str>),
     /// Not about such an activity, or switched off: why.
-    NotApplicable(String),
+    NotApplicable(Cow<'static, str>),
     /// Would have to know something it cannot.
     CannotTell(Reason),
     /// Ask again with these facts.

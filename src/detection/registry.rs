@@ -66,11 +66,11 @@ pub struct Used<'a> {
 
 /// The images that an activity uses, or the verdict for everything that uses none.
 pub fn used(activity: &Activity) -> Result<Vec<Used<'_>>, Verdict> {
-    let other = |why: &str| Err(Verdict::NotApplicable(why.to_owned()));
+    let other = |why: &'static str| Err(Verdict::NotApplicable(why.into()));
     match &activity.action {
         Action::WorkloadDeclared(workload) => {
             if let Some(code) = &workload.failed {
-                return other(&format!("nothing was declared: {code}"));
+                return Err(Verdict::NotApplicable(format!("nothing was declared: {code}").into()));
             }
             // A task or a command names containers of a definition, which names their images.
             let elsewhere = matches!(workload.kind, WorkloadKind::Task | WorkloadKind::Exec);

@@ -255,7 +255,7 @@ pub fn matched(verdict: Verdict) -> Match {
 #[track_caller]
 pub fn passed(verdict: Verdict) -> String {
     match verdict {
-        Verdict::Pass(why) => why,
+        Verdict::Pass(why) => why.into_owned(),
         other => panic!("expected a pass, got {other:?}"),
     }
 }
@@ -263,7 +263,7 @@ pub fn passed(verdict: Verdict) -> String {
 #[track_caller]
 pub fn not_applicable(verdict: Verdict) -> String {
     match verdict {
-        Verdict::NotApplicable(why) => why,
+        Verdict::NotApplicable(why) => why.into_owned(),
         other => panic!("expected not applicable, got {other:?}"),
     }
 }

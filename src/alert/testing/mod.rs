@@ -26,7 +26,7 @@ const fn detection(id: &'static str, title: &'static str, severity: Severity, ap
         source: "DET0248 AN0692",
         approval,
         stage: Stage::Event,
-        judge: |_, _| Verdict::NotApplicable("only for tests of renderings".to_owned()),
+        judge: |_, _| Verdict::NotApplicable("only for tests of renderings".into()),
     }
 }
 
