@@ -20,9 +20,9 @@ pub fn clean(text: &str, max: usize) -> String {
     let mut space = true;
     for c in text.chars() {
         let c = match c {
+            c if shows(c) => c,
             c if is_invisible(c) => continue,
-            c if c.is_control() || c.is_whitespace() => ' ',
-            c => c,
+            _ => ' ',
         };
         if c == ' ' && space {
             continue;
@@ -38,6 +38,11 @@ pub fn clean(text: &str, max: usize) -> String {
     }
     out.truncate(out.trim_end().len());
     out
+}
+
+/// Whether a character leaves a mark of its own.
+pub fn shows(c: char) -> bool {
+    c.is_ascii_graphic() || !(c.is_control() || c.is_whitespace() || is_invisible(c))
 }
 
 /// Characters that take no room or change the order in which others are shown.
