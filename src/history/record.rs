@@ -129,6 +129,7 @@ fn is_zero(score: &u32) -> bool {
 }
 
 impl Trace {
+    /// Bytes.
     pub const LONGEST_DETAIL: usize = 400;
 }
 
@@ -175,9 +176,7 @@ impl Record {
     /// Remembers a trace once; of too many, the newest of what there is most of stay. True where it was news.
     pub fn add(&mut self, mut trace: Trace) -> bool {
         // Before it is compared: what was cut has to be recognised.
-        if let Some((end, _)) = trace.detail.char_indices().nth(Trace::LONGEST_DETAIL) {
-            trace.detail.truncate(end);
-        }
+        trace.detail.truncate(trace.detail.floor_char_boundary(Trace::LONGEST_DETAIL));
         if self.traces.iter().any(|known| {
             known.source == trace.source && known.label == trace.label && known.detail == trace.detail
         }) {
