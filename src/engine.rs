@@ -37,8 +37,12 @@ pub async fn judge<L: Lookup>(
     for stage in [Stage::Event, Stage::Chain] {
         let judged = session.stage(stage, &matches).await;
         if stage == Stage::Event {
-            matches =
-                judged.iter().filter_map(|(_, detection, verdict)| matched(detection, verdict)).collect();
+            matches = judged
+                .iter()
+                .flat_map(|(_, detection, verdict)| {
+                    verdict.matches().iter().map(|matched| (*detection, Box::new(matched.clone())))
+                })
+                .collect();
         }
         verdicts.extend(judged);
     }
@@ -46,13 +50,6 @@ pub async fn judge<L: Lookup>(
     let unavailable = session.unavailable;
     let verdicts = verdicts.into_iter().map(|(_, detection, verdict)| (detection, verdict)).collect();
     Judgement { activity, verdicts, unavailable }
-}
-
-fn matched(detection: &'static Detection, verdict: &Verdict) -> Option<(&'static Detection, Box<Match>)> {
-    match verdict {
-        Verdict::Match(matched) => Some((detection, matched.clone())),
-        _ => None,
-    }
 }
 
 struct Session<'a, L> {

@@ -38,9 +38,11 @@ pub fn explain(judgement: &Judgement, width: usize, colour: bool) -> String {
         .iter()
         .map(|(detection, verdict)| {
             let (word, style, reason) = match verdict {
-                Verdict::Match(matched) => {
-                    let severity = matched.severity.unwrap_or(detection.severity);
-                    ("MATCH", of(severity), matched.summary.clone())
+                Verdict::Match(_) | Verdict::Matches(_) => {
+                    let matches = verdict.matches().iter();
+                    let severity = matches.clone().map(|it| it.severity.unwrap_or(detection.severity)).max();
+                    let said: Vec<&str> = matches.map(|matched| matched.summary.as_str()).collect();
+                    ("MATCH", of(severity.unwrap_or(detection.severity)), said.join(" "))
                 }
                 Verdict::Pass(reason) => ("pass", GOOD, reason.clone()),
                 Verdict::NotApplicable(reason) => ("not applicable", FAINT, reason.clone()),

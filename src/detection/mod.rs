@@ -141,6 +141,8 @@ pub struct Context<'a> {
 #[derive(Debug, Clone, PartialEq)]
 pub enum Verdict {
     Match(Box<Match>),
+    /// About several subjects of one event, each an alert of its own: two or more.
+    Matches(Vec<Match>),
     /// Looked at, and found in order: why.
     Pass(String),
     /// Not about such an activity, or switched off: why.
@@ -149,6 +151,25 @@ pub enum Verdict {
     CannotTell(Reason),
     /// Ask again with these facts.
     Need(Vec<FactKey>),
+}
+
+impl Verdict {
+    /// One match or several; `None` where there is none.
+    fn of(mut matches: Vec<Match>) -> Option<Self> {
+        if matches.len() > 1 {
+            return Some(Self::Matches(matches));
+        }
+        matches.pop().map(|matched| Self::Match(Box::new(matched)))
+    }
+
+    /// What matched, one for each subject; empty for every other answer.
+    pub fn matches(&self) -> &[Match] {
+        match self {
+            Self::Match(matched) => std::slice::from_ref(matched),
+            Self::Matches(matches) => matches,
+            Self::Pass(_) | Self::NotApplicable(_) | Self::CannotTell(_) | Self::Need(_) => &[],
+        }
+    }
 }
 
 /// Why something cannot be told.
@@ -191,11 +212,18 @@ pub struct NextStep {
     /// A shell command, its values already quoted. Anything in it that an attacker chose has been
     /// checked against the shape such a value must have.
     pub command: Option<String>,
+    /// Lines for the policy file, to be copied as they stand. The same holds for what is in them.
+    pub policy: Option<String>,
 }
 
 impl NextStep {
     pub fn new(text: impl Into<String>, command: Option<String>) -> Self {
-        Self { text: text.into(), command }
+        Self { text: text.into(), command, policy: None }
+    }
+
+    /// With lines for the policy file instead of a command.
+    pub fn policy(text: impl Into<String>, lines: Option<String>) -> Self {
+        Self { text: text.into(), command: None, policy: lines }
     }
 }
 

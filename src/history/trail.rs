@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::evidence::{self, Note};
 use super::{Key, Kind, Memory, Record, Trace, ecs, place, sight};
 use crate::activity::{Action, Activity, LaunchOutcome};
-use crate::detection::{Detection, Verdict};
+use crate::detection::Detection;
 use crate::engine::Judgement;
 use crate::policy::Policy;
 
@@ -139,7 +139,7 @@ pub fn remember(judgement: &Judgement, policy: &Policy, memory: &Memory) -> Vec<
     let activity = judgement.activity.as_ref();
     let verdicts = judgement.verdicts.iter();
     let matched: Vec<&'static Detection> = verdicts
-        .filter(|(_, verdict)| matches!(verdict, Verdict::Match(_)))
+        .filter(|(_, verdict)| !verdict.matches().is_empty())
         .map(|(detection, _)| *detection)
         .collect();
     let mut trail = Trail { activity, memory, changed: BTreeMap::new() };
