@@ -25,6 +25,8 @@ pub struct Case {
     pub expected: &'static [&'static str],
     /// How severe the most severe alert is, where the case says so.
     pub severity: Option<&'static str>,
+    /// It is one message, however many events show it; that too takes a history.
+    pub once: bool,
     /// It takes a history: several events make it, or what was seen before.
     pub history: bool,
 }
@@ -32,11 +34,11 @@ pub struct Case {
 impl Case {
     pub fn fires(says: &'static str, events: Vec<Value>, expected: &'static [&'static str]) -> Self {
         assert!(!expected.is_empty(), "{says}: it fires nothing");
-        Self { says, events, policy: "", expected, severity: None, history: false }
+        Self { says, events, policy: "", expected, severity: None, once: false, history: false }
     }
 
     pub fn quiet(says: &'static str, events: Vec<Value>) -> Self {
-        Self { says, events, policy: "", expected: &[], severity: None, history: false }
+        Self { says, events, policy: "", expected: &[], severity: None, once: false, history: false }
     }
 
     pub fn policy(self, policy: &'static str) -> Self {
@@ -45,6 +47,10 @@ impl Case {
 
     pub fn severity(self, severity: &'static str) -> Self {
         Self { severity: Some(severity), ..self }
+    }
+
+    pub fn once(self) -> Self {
+        Self { once: true, history: true, ..self }
     }
 
     pub fn history(self) -> Self {
@@ -65,6 +71,7 @@ impl Case {
         let mut expected = self.expected.to_vec();
         expected.sort_unstable();
         assert_eq!(found, expected, "{}: {}", self.says, brief(told));
+        assert!(!self.once || told.len() == 1, "{}: told more than once: {}", self.says, brief(told));
         if let Some(severity) = self.severity {
             let most = told.iter().max_by_key(|finding| finding["severity_id"].as_u64());
             let most = most.and_then(|finding| finding["severity"].as_str()).unwrap_or_default();

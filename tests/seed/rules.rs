@@ -154,7 +154,9 @@ pub fn seed_a8_image_not_on_the_list() -> Vec<Case> {
         tetragon(&lines)
     };
     vec![
-        Case::fires("forty processes of it", many(FOREIGN), &["container-image-not-approved"]).severity("low"),
+        Case::fires("forty processes of it", many(FOREIGN), &["container-image-not-approved"])
+            .severity("low")
+            .once(),
         Case::fires("once there is a list", many(FOREIGN), &["container-image-not-approved"])
             .policy("containers: {registries: [\"registry.example.com/*\"]}")
             .severity("medium"),
