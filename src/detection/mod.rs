@@ -141,6 +141,8 @@ pub struct Context<'a> {
 #[derive(Debug, Clone, PartialEq)]
 pub enum Verdict {
     Match(Box<Match>),
+    /// Several, each about a subject of its own: one event may complete the chains of several instances.
+    Matches(Vec<Match>),
     /// Looked at, and found in order: why.
     Pass(String),
     /// Not about such an activity, or switched off: why.
@@ -149,6 +151,26 @@ pub enum Verdict {
     CannotTell(Reason),
     /// Ask again with these facts.
     Need(Vec<FactKey>),
+}
+
+impl Verdict {
+    /// A match, or several; how many one event may tell is bounded by who finds them.
+    pub fn of_matches(mut matches: Vec<Match>) -> Option<Self> {
+        match matches.len() {
+            0 => None,
+            1 => matches.pop().map(|one| Verdict::Match(Box::new(one))),
+            _ => Some(Verdict::Matches(matches)),
+        }
+    }
+
+    /// What it saw; nothing where it did not match.
+    pub fn matches(&self) -> &[Match] {
+        match self {
+            Verdict::Match(matched) => std::slice::from_ref(matched),
+            Verdict::Matches(matches) => matches,
+            _ => &[],
+        }
+    }
 }
 
 /// Why something cannot be told.
