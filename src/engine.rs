@@ -37,12 +37,7 @@ pub async fn judge<L: Lookup>(
     for stage in [Stage::Event, Stage::Chain] {
         let judged = session.stage(stage, &matches).await;
         if stage == Stage::Event {
-            matches = judged
-                .iter()
-                .flat_map(|(_, detection, verdict)| {
-                    verdict.matches().iter().map(|matched| (*detection, Box::new(matched.clone())))
-                })
-                .collect();
+            matches = judged.iter().flat_map(|(_, detection, verdict)| matched(detection, verdict)).collect();
         }
         verdicts.extend(judged);
     }
@@ -50,6 +45,13 @@ pub async fn judge<L: Lookup>(
     let unavailable = session.unavailable;
     let verdicts = verdicts.into_iter().map(|(_, detection, verdict)| (detection, verdict)).collect();
     Judgement { activity, verdicts, unavailable }
+}
+
+fn matched(
+    detection: &'static Detection,
+    verdict: &Verdict,
+) -> impl Iterator<Item = (&'static Detection, Box<Match>)> {
+    verdict.matches().iter().map(move |matched| (detection, Box::new(matched.clone())))
 }
 
 struct Session<'a, L> {

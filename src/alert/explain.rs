@@ -39,10 +39,11 @@ pub fn explain(judgement: &Judgement, width: usize, colour: bool) -> String {
         .map(|(detection, verdict)| {
             let (word, style, reason) = match verdict {
                 Verdict::Match(_) | Verdict::Matches(_) => {
-                    let matches = verdict.matches().iter();
-                    let severity = matches.clone().map(|it| it.severity.unwrap_or(detection.severity)).max();
-                    let said: Vec<&str> = matches.map(|matched| matched.summary.as_str()).collect();
-                    ("MATCH", of(severity.unwrap_or(detection.severity)), said.join(" "))
+                    let matches = verdict.matches();
+                    let severities = matches.iter().map(|one| one.severity.unwrap_or(detection.severity));
+                    let severity = severities.max().unwrap_or(detection.severity);
+                    let summaries: Vec<&str> = matches.iter().map(|one| one.summary.as_str()).collect();
+                    ("MATCH", of(severity), summaries.join(" "))
                 }
                 Verdict::Pass(reason) => ("pass", GOOD, reason.clone()),
                 Verdict::NotApplicable(reason) => ("not applicable", FAINT, reason.clone()),

@@ -28,20 +28,23 @@ pub fn alerts(judgement: &Judgement, policy: &Policy, policy_note: Option<&str>)
     let mut doubts = Vec::new();
     let mut suppressed = Vec::new();
     for (detection, verdict) in &judgement.verdicts {
-        let mut matches = verdict.matches().to_vec();
-        if let Verdict::CannotTell(reason) = verdict {
-            if detection.approval {
-                matches.push(blind(detection, reason));
-            } else {
-                doubts.push(NotInspected { detection: detection.id, reason: reason.clone() });
+        let (matches, severity) = match verdict {
+            Verdict::Match(_) | Verdict::Matches(_) => (verdict.matches().to_vec(), detection.severity),
+            Verdict::CannotTell(reason) if detection.approval => {
+                (vec![blind(detection, reason)], Severity::Medium)
             }
-        }
+            Verdict::CannotTell(reason) => {
+                doubts.push(NotInspected { detection: detection.id, reason: reason.clone() });
+                continue;
+            }
+            Verdict::Pass(_) | Verdict::NotApplicable(_) | Verdict::Need(_) => continue,
+        };
         for matched in matches {
-            if let Some(suppression) = policy.suppression(detection.id, &matched.subject, activity) {
+            if let Some(suppression) = policy.suppression(detection.id, &matched, activity) {
                 suppressed.push((*detection, suppression.reason.clone()));
                 continue;
             }
-            let severity = policy.severity(detection.id).or(matched.severity).unwrap_or(detection.severity);
+            let severity = policy.severity(detection.id).or(matched.severity).unwrap_or(severity);
             let score = policy.score(detection.id).unwrap_or(detection.score);
             let finding = Finding { detection, severity, score, matched };
             by_subject.entry(finding.matched.subject.clone()).or_default().push(finding);

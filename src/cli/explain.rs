@@ -62,9 +62,8 @@ fn object(judgement: &Judgement) -> Value {
         .map(|(detection, verdict)| {
             let (name, reason) = match verdict {
                 Verdict::Match(_) | Verdict::Matches(_) => {
-                    let said: Vec<&str> =
-                        verdict.matches().iter().map(|matched| matched.summary.as_str()).collect();
-                    ("match", said.join(" "))
+                    let summaries = verdict.matches().iter().map(|matched| matched.summary.as_str());
+                    ("match", summaries.collect::<Vec<_>>().join(" "))
                 }
                 Verdict::Pass(reason) => ("pass", reason.clone()),
                 Verdict::NotApplicable(reason) => ("not_applicable", reason.clone()),

@@ -67,8 +67,9 @@ fn judge(activity: &Activity, context: &Context<'_>) -> Verdict {
     let matches = named
         .filter(|(_, reference)| told.insert(reference.repository()))
         .filter_map(|(used, reference)| Some(found(activity, used, reference, imitated(reference)?)))
+        .take(registry::MOST_TOLD)
         .collect();
-    Verdict::of(matches)
+    Verdict::of_matches(matches)
         .unwrap_or_else(|| Verdict::Pass("its name is no well-known one's, nor near to one".to_owned()))
 }
 

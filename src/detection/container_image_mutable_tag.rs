@@ -47,8 +47,9 @@ fn judge(activity: &Activity, context: &Context<'_>) -> Verdict {
         .filter_map(|used| Some((used, used.reference.as_ref()?, movable(used)?)))
         .filter(|(_, reference, _)| told.insert(reference.repository()))
         .map(|(used, reference, why)| found(activity, workload, namespace, used, reference, &why))
+        .take(registry::MOST_TOLD)
         .collect();
-    Verdict::of(matches).unwrap_or_else(|| {
+    Verdict::of_matches(matches).unwrap_or_else(|| {
         if used.iter().any(|used| used.reference.is_none()) {
             Verdict::CannotTell(registry::not_named())
         } else {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::registry::{self, Standing, Used};
 use super::{Context, Detection, Match, NextStep, Reason, Stage, Subject, Verdict, evidence, runtime};
@@ -37,12 +37,18 @@ fn judge(activity: &Activity, context: &Context<'_>) -> Verdict {
     }
     // One alert an image repository, whatever else the same declaration names.
     let mut told = BTreeSet::new();
-    let matches = foreign
+    let mut matches: Vec<Match> = foreign
         .iter()
         .filter(|(used, _)| used.reference.as_ref().is_some_and(|it| told.insert(it.repository())))
         .filter_map(|(used, why)| found(activity, context, used, why, unsure.clone()))
         .collect();
-    Verdict::of(matches).unwrap_or_else(|| match (unsure, approved) {
+    let more = matches.split_off(matches.len().min(registry::MOST_TOLD));
+    if let Some(last) = matches.last_mut().filter(|_| !more.is_empty()) {
+        let others: Vec<Value> =
+            more.into_iter().filter_map(|it| it.evidence.get("repository").cloned()).collect();
+        last.evidence.insert("other_images".to_owned(), json!(others));
+    }
+    Verdict::of_matches(matches).unwrap_or_else(|| match (unsure, approved) {
         (Some(reason), _) => Verdict::CannotTell(reason),
         (None, Some(why)) => Verdict::Pass(why),
         (None, None) => Verdict::NotApplicable("no container image is used".to_owned()),
@@ -176,6 +182,21 @@ mod tests {
             ["container-image|docker.io/evil/one", "container-image|docker.io/evil/two"],
             "one alert an image repository, the own image none"
         );
+    }
+
+    /// A declaration of hundreds of images is no storm of alerts, and hides none of them.
+    #[test]
+    fn of_very_many_the_rest_are_named_in_the_last() {
+        let mut pod = workload(WorkloadKind::Pod, OWN);
+        for number in 0..50 {
+            pod.containers.push(DeclaredContainer {
+                image: crate::activity::ContainerImage { name: format!("evil/app-{number}"), digest: None },
+                ..DeclaredContainer::default()
+            });
+        }
+        let found = all_matched(judged(&declared(pod), "{}"));
+        let rest = found.last().and_then(|last| last.evidence["other_images"].as_array()).map(Vec::len);
+        assert_eq!((found.len(), rest), (registry::MOST_TOLD, Some(50 - registry::MOST_TOLD)));
     }
 
     #[test]

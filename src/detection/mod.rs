@@ -141,7 +141,8 @@ pub struct Context<'a> {
 #[derive(Debug, Clone, PartialEq)]
 pub enum Verdict {
     Match(Box<Match>),
-    /// About several subjects of one event, each an alert of its own: two or more.
+    /// Several, each about a subject of its own: one event may complete the chains of several instances, or
+    /// declare several images.
     Matches(Vec<Match>),
     /// Looked at, and found in order: why.
     Pass(String),
@@ -154,20 +155,21 @@ pub enum Verdict {
 }
 
 impl Verdict {
-    /// One match or several; `None` where there is none.
-    fn of(mut matches: Vec<Match>) -> Option<Self> {
-        if matches.len() > 1 {
-            return Some(Self::Matches(matches));
+    /// A match, or several; how many one event may tell is bounded by who finds them.
+    pub fn of_matches(mut matches: Vec<Match>) -> Option<Self> {
+        match matches.len() {
+            0 => None,
+            1 => matches.pop().map(|one| Verdict::Match(Box::new(one))),
+            _ => Some(Verdict::Matches(matches)),
         }
-        matches.pop().map(|matched| Self::Match(Box::new(matched)))
     }
 
-    /// What matched, one for each subject; empty for every other answer.
+    /// What it saw; nothing where it did not match.
     pub fn matches(&self) -> &[Match] {
         match self {
-            Self::Match(matched) => std::slice::from_ref(matched),
-            Self::Matches(matches) => matches,
-            Self::Pass(_) | Self::NotApplicable(_) | Self::CannotTell(_) | Self::Need(_) => &[],
+            Verdict::Match(matched) => std::slice::from_ref(matched),
+            Verdict::Matches(matches) => matches,
+            _ => &[],
         }
     }
 }

@@ -29,6 +29,9 @@ const ALIASES: [&str; 10] = [
     "xray",
 ];
 
+/// Repositories that one declaration is told for, each with an alert of its own. No honest pod has more.
+pub const MOST_TOLD: usize = 20;
+
 /// What ECR's host names end in, by partition.
 const ENDS: [(&str, Partition); 9] = [
     ("amazonaws.com", Partition::Aws),

@@ -149,8 +149,7 @@ const FOREIGN: Pod = Pod::of("docker.io/quickdata/importer:latest");
 /// The published rule gives a row a process, and knows name and tag but no digest.
 pub fn seed_a8_image_not_on_the_list() -> Vec<Case> {
     let many = |pod: Pod| {
-        let lines: Vec<_> =
-            (0..9).map(|turn| pod.exec("/opt/importer", &format!("--part {turn}"))).collect();
+        let lines: Vec<_> = (0..9).map(|turn| pod.exec("/opt/importer", &format!("--part {turn}"))).collect();
         tetragon(&lines)
     };
     vec![

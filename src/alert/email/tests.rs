@@ -118,7 +118,7 @@ fn the_policy_lines_work() {
                 for finding in &alert.findings {
                     let id = finding.detection.id;
                     assert!(
-                        policy.suppression(id, &alert.subject, &alert.activity).is_some(),
+                        policy.suppression(id, &finding.matched, &alert.activity).is_some(),
                         "{id}\n{yaml}"
                     );
                 }
