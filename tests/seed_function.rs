@@ -16,20 +16,20 @@ use serde_json::{Value, json};
 use support::function::Function;
 use support::moto::Moto;
 
-/// Whether the function keeps a history by now.
-const HISTORY: bool = false;
-
 /// Plays the cases of a seed, each with a function, a topic and a policy of its own.
 async fn play(name: &str, cases: Vec<Case>) {
     let moto = Moto::start().await;
     let aws = support::recorded::start(&moto.url).await;
-    for (number, case) in cases.iter().enumerate().filter(|(_, case)| HISTORY || !case.history) {
-        let (topic, queue) = moto.topic(&format!("{name}-{number}")).await;
+    for (number, case) in cases.iter().enumerate() {
+        let id = format!("{name}-{number}");
+        let (topic, queue) = moto.topic(&id).await;
+        moto.table(&id).await;
         let folder = tempfile::tempdir().unwrap();
         let policy = folder.path().join("policy.yaml");
         std::fs::write(&policy, case.judged_by()).unwrap();
         let policy = format!("file:{}", policy.display());
-        let function = Function::start(&aws.url, &topic, &[("POLICY_URI", &policy)]).await;
+        let function =
+            Function::start(&aws.url, &topic, &[("POLICY_URI", &policy), ("HISTORY_TABLE", &id)]).await;
         let events = if case.history { recent(&case.events) } else { case.events.clone() };
         for event in events {
             let reply = function.invoke(delivered(event)).await;
