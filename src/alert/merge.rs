@@ -28,23 +28,27 @@ pub fn alerts(judgement: &Judgement, policy: &Policy, policy_note: Option<&str>)
     let mut doubts = Vec::new();
     let mut suppressed = Vec::new();
     for (detection, verdict) in &judgement.verdicts {
-        let (matched, severity) = match verdict {
-            Verdict::Match(matched) => (matched.as_ref().clone(), detection.severity),
-            Verdict::CannotTell(reason) if detection.approval => (blind(detection, reason), Severity::Medium),
+        let (matches, severity) = match verdict {
+            Verdict::Match(_) | Verdict::Matches(_) => (verdict.matches().to_vec(), detection.severity),
+            Verdict::CannotTell(reason) if detection.approval => {
+                (vec![blind(detection, reason)], Severity::Medium)
+            }
             Verdict::CannotTell(reason) => {
                 doubts.push(NotInspected { detection: detection.id, reason: reason.clone() });
                 continue;
             }
             Verdict::Pass(_) | Verdict::NotApplicable(_) | Verdict::Need(_) => continue,
         };
-        if let Some(suppression) = policy.suppression(detection.id, &matched.subject, activity) {
-            suppressed.push((*detection, suppression.reason.clone()));
-            continue;
+        for matched in matches {
+            if let Some(suppression) = policy.suppression(detection.id, &matched, activity) {
+                suppressed.push((*detection, suppression.reason.clone()));
+                continue;
+            }
+            let severity = policy.severity(detection.id).or(matched.severity).unwrap_or(severity);
+            let score = policy.score(detection.id).unwrap_or(detection.score);
+            let finding = Finding { detection, severity, score, matched };
+            by_subject.entry(finding.matched.subject.clone()).or_default().push(finding);
         }
-        let severity = policy.severity(detection.id).or(matched.severity).unwrap_or(severity);
-        let score = policy.score(detection.id).unwrap_or(detection.score);
-        let finding = Finding { detection, severity, score, matched };
-        by_subject.entry(finding.matched.subject.clone()).or_default().push(finding);
     }
     let mut alerts: Vec<Alert> = by_subject
         .into_iter()
@@ -91,12 +95,11 @@ fn blind(detection: &'static Detection, reason: &Reason) -> Match {
         severity: Some(Severity::Medium),
         summary: format!("Could not check whether the image is approved: {}", reason.text),
         evidence,
-        next_steps: vec![NextStep {
-            text: "Give the function what the look-up needs, or check the image by hand; until then launches like \
-                   this one are not checked."
-                .to_owned(),
-            command: None,
-        }],
+        next_steps: vec![NextStep::new(
+            "Give the function what the look-up needs, or check the image by hand; until then launches like this one \
+             are not checked.",
+            None,
+        )],
         not_inspected: vec![reason.clone()],
     }
 }

@@ -74,12 +74,10 @@ fn found(activity: &Activity, push: &Push, standing: &str) -> Match {
     }
     let public = if push.public { " The repository is public." } else { "" };
     let snippet = match (shape::principal(activity.principal()), shape::repository(&push.repository)) {
-        (Some(principal), Some(repository)) => {
-            format!(
-                "`uploads: {{pushers: [{{principal: \"{principal}\", repositories: [\"{repository}\"]}}]}}`"
-            )
-        }
-        _ => "`uploads.pushers`".to_owned(),
+        (Some(principal), Some(repository)) => Some(format!(
+            "uploads: {{pushers: [{{principal: \"{principal}\", repositories: [\"{repository}\"]}}]}}"
+        )),
+        _ => None,
     };
     Match {
         subject: push::subject(activity, push),
@@ -93,7 +91,10 @@ fn found(activity: &Activity, push: &Push, standing: &str) -> Match {
         next_steps: vec![
             steps::trace_actor(activity),
             steps::delete_pushed(activity, &push.repository, push.digest.as_deref(), push.tag.as_deref()),
-            NextStep::new(format!("If the pusher is expected, list it in the policy: {snippet}."), None),
+            NextStep::policy(
+                "If the pusher is expected, list it in the policy, under `uploads.pushers`.",
+                snippet,
+            ),
         ],
         not_inspected: Vec::new(),
     }

@@ -209,10 +209,8 @@ fn next_steps(activity: &Activity, image: &str, foreign: &Foreign) -> Vec<NextSt
             (None, None) => None,
         }
     });
-    let accept = match shape::account(&foreign.owner) {
-        Some(owner) => format!("`images: {{ancestors: [vendors, \"{owner}\"]}}`"),
-        None => "`images.ancestors`".to_owned(),
-    };
+    let accept =
+        shape::account(&foreign.owner).map(|owner| format!("images: {{ancestors: [vendors, \"{owner}\"]}}"));
     vec![
         NextStep::new("Look at what it was made from, and whose that is.", source),
         NextStep::new("See all that stands behind the image.", ancestry),
@@ -222,9 +220,9 @@ fn next_steps(activity: &Activity, image: &str, foreign: &Foreign) -> Vec<NextSt
             disable,
         ),
         steps::trace_actor(activity),
-        NextStep::new(
-            format!("If its maker may stand behind own images, list it in the policy: {accept}."),
-            None,
+        NextStep::policy(
+            "If its maker may stand behind own images, list it in the policy, under `images.ancestors`.",
+            accept,
         ),
     ]
 }

@@ -116,16 +116,11 @@ fn found(
 
 fn approve(image: &str, fact: &ImageFact) -> NextStep {
     let owner = fact.owner_id.as_deref().and_then(shape::account);
-    let snippet = match (shape::image(image), owner) {
-        (Some(image), Some(owner)) => {
-            format!(
-                " `images: {{approved: {{ids: [{image}]}}}}`, or all of its owner's with `owners: [\"{owner}\"]`"
-            )
-        }
-        (Some(image), None) => format!(" `images: {{approved: {{ids: [{image}]}}}}`"),
-        _ => " under `images.approved`".to_owned(),
-    };
-    NextStep::new(format!("If it is one of yours, approve the image in the policy:{snippet}."), None)
+    let also = owner.map(|owner| format!(", or all of its owner's with `owners: [\"{owner}\"]`"));
+    NextStep::policy(
+        format!("If it is one of yours, approve the image in the policy{}.", also.unwrap_or_default()),
+        shape::image(image).map(|image| format!("images: {{approved: {{ids: [{image}]}}}}")),
+    )
 }
 
 #[cfg(test)]

@@ -201,6 +201,7 @@ mod tests {
             label: crate::history::trail::label::MATCH.to_owned(),
             source: "event-0".to_owned(),
             detail: detection.to_owned(),
+            place: String::new(),
             score: 0,
         });
         let memory = Memory::new(&keys, vec![record], event.time);

@@ -252,6 +252,13 @@ pub fn matched(verdict: Verdict) -> Match {
     }
 }
 
+/// The matches about several subjects.
+#[track_caller]
+pub fn all_matched(verdict: Verdict) -> Vec<Match> {
+    assert!(verdict.matches().len() > 1, "expected several matches, got {verdict:?}");
+    verdict.matches().to_vec()
+}
+
 #[track_caller]
 pub fn passed(verdict: Verdict) -> String {
     match verdict {

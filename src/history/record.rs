@@ -119,6 +119,10 @@ pub struct Trace {
     pub source: String,
     /// For people and for the reader: the image, the command, the destination.
     pub detail: String,
+    /// For what ran: where, as the event itself names it. Other events may name the same place by
+    /// another of its identities.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub place: String,
     /// The risk score where it stands for a match.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub score: u32,
@@ -176,9 +180,14 @@ impl Record {
     /// Remembers a trace once; of too many, the newest of what there is most of stay. True where it was news.
     pub fn add(&mut self, mut trace: Trace) -> bool {
         // Before it is compared: what was cut has to be recognised.
-        trace.detail.truncate(trace.detail.floor_char_boundary(Trace::LONGEST_DETAIL));
+        for text in [&mut trace.detail, &mut trace.place] {
+            text.truncate(text.floor_char_boundary(Trace::LONGEST_DETAIL));
+        }
         if self.traces.iter().any(|known| {
-            known.source == trace.source && known.label == trace.label && known.detail == trace.detail
+            known.source == trace.source
+                && known.label == trace.label
+                && known.detail == trace.detail
+                && known.place == trace.place
         }) {
             return false;
         }
@@ -188,12 +197,15 @@ impl Record {
         self.traces.len() <= Self::MOST_TRACES || self.drop_one() != Some(at)
     }
 
-    /// As [`Record::add`] for what happens all the time: of the same label and detail only the earliest
-    /// in ten minutes stays.
+    /// As [`Record::add`] for what happens all the time: of the same label, detail and place only the
+    /// earliest in ten minutes stays.
     pub fn add_seldom(&mut self, trace: Trace) -> bool {
         let span = |time: DateTime<Utc>| time.timestamp().div_euclid(Self::SELDOM_SECONDS);
         let same = self.traces.iter().position(|known| {
-            known.label == trace.label && known.detail == trace.detail && span(known.time) == span(trace.time)
+            known.label == trace.label
+                && known.detail == trace.detail
+                && known.place == trace.place
+                && span(known.time) == span(trace.time)
         });
         if let Some(at) = same {
             if self.traces.get(at).is_some_and(|known| *known <= trace) {

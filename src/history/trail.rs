@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::evidence::{self, Note};
 use super::{Key, Kind, Memory, Record, Trace, ecs, place, sight};
 use crate::activity::{Action, Activity, LaunchOutcome};
-use crate::detection::{Detection, Verdict};
+use crate::detection::Detection;
 use crate::engine::Judgement;
 use crate::policy::Policy;
 
@@ -18,8 +18,8 @@ pub const MOST_INSTANCES: usize = 64;
 pub mod label {
     /// A detection matched; the detail is its id, and after a space the digest where it is about one.
     pub const MATCH: &str = "match";
-    /// An instance was started; the detail is the image and after a space the principal. With a
-    /// principal, the image alone.
+    /// An instance was started; the detail is the instance, the image and the principal, with spaces
+    /// between. With a principal, the image alone.
     pub const LAUNCHED: &str = "launched";
     /// An instance was stopped, started, or had its user data rewritten; the detail is the principal.
     pub const STOPPED: &str = "stopped";
@@ -139,7 +139,7 @@ pub fn remember(judgement: &Judgement, policy: &Policy, memory: &Memory) -> Vec<
     let activity = judgement.activity.as_ref();
     let verdicts = judgement.verdicts.iter();
     let matched: Vec<&'static Detection> = verdicts
-        .filter(|(_, verdict)| matches!(verdict, Verdict::Match(_)))
+        .filter(|(_, verdict)| !verdict.matches().is_empty())
         .map(|(detection, _)| *detection)
         .collect();
     let mut trail = Trail { activity, memory, changed: BTreeMap::new() };
@@ -209,6 +209,7 @@ impl Trail<'_> {
             label: note.label.to_owned(),
             source: note.source.unwrap_or_else(|| self.activity.id.clone()),
             detail: note.detail,
+            place: note.place,
             score: note.score,
         };
         self.change(key, |record| if note.seldom { record.add_seldom(trace) } else { record.add(trace) });

@@ -88,7 +88,7 @@ pub fn finding(detection: &'static Detection, subject: &Subject, summary: &str, 
 }
 
 pub fn step(text: &str, command: &str) -> NextStep {
-    NextStep { text: text.to_owned(), command: (!command.is_empty()).then(|| command.to_owned()) }
+    NextStep::new(text, (!command.is_empty()).then(|| command.to_owned()))
 }
 
 pub fn alert(activity: Activity, subject: Subject, findings: Vec<Finding>) -> Alert {
