@@ -15,9 +15,9 @@ use tracing::Instrument;
 use super::failure_queue::FailureQueue;
 use super::metrics::Tally;
 use super::policy::{Current, PolicyStore};
-use super::reply::{Failed, Reply};
+use super::reply::{Failed, Reply, Report};
 use super::settings::{Settings, SettingsError};
-use super::{judge, place};
+use super::{errand, judge, place};
 use crate::activity::Activity;
 use crate::aws::arn_place;
 use crate::lookup::aws::AwsLookup;
@@ -35,8 +35,8 @@ const KEPT: usize = 100;
 
 /// What lives as long as the process.
 pub(super) struct App {
-    settings: Settings,
-    sdk: aws_config::SdkConfig,
+    pub(super) settings: Settings,
+    pub(super) sdk: aws_config::SdkConfig,
     pub(super) sns: Sns,
     policies: PolicyStore,
     failures: Option<FailureQueue>,
@@ -54,7 +54,9 @@ pub(super) struct Invocation {
     pub(super) ends: DateTime<Utc>,
     /// The invocation's own name.
     pub(super) token: String,
-    surroundings: Surroundings,
+    pub(super) surroundings: Surroundings,
+    /// What came of an errand, for the reply.
+    pub(super) report: OnceLock<Report>,
     begun: AtomicBool,
     tally: Mutex<Tally>,
 }
@@ -108,6 +110,7 @@ impl App {
                 received: Utc::now(),
                 flow_log_format: self.settings.flow_log_format.clone(),
             },
+            report: OnceLock::new(),
             begun: AtomicBool::new(false),
             tally: Mutex::default(),
         });
@@ -120,7 +123,8 @@ impl App {
         tally.emit(Utc::now().timestamp_millis());
         match result {
             Ok(returned) => {
-                let reply = Reply::new(&tally, invocation.current.note.clone(), returned);
+                let report = invocation.report.get().cloned();
+                let reply = Reply::new(&tally, invocation.current.note.clone(), returned, report);
                 tracing::info!(reply = serde_json::to_string(&reply).unwrap_or_default(), "done");
                 Ok(reply)
             }
@@ -129,6 +133,11 @@ impl App {
                 Err(failed)
             }
         }
+    }
+
+    /// What is remembered; nothing where no table is set.
+    pub(super) fn history(&self) -> Option<&crate::history::InMemory> {
+        None
     }
 
     /// Region and account of the function itself.
@@ -146,6 +155,9 @@ impl App {
     ) -> Result<Option<Vec<String>>, Failed> {
         let value: Value = serde_json::from_str(text)
             .map_err(|error| Failed::Unreadable(format!("JSON that cannot be taken apart: {error}")))?;
+        if let Some(errand) = source::errand(&value) {
+            return errand::run(errand, self, invocation).await.map(|()| None);
+        }
         match source::read_sqs(&value, &invocation.surroundings) {
             Some(messages) => self.messages(messages, &value, invocation).await.map(Some),
             None => {
@@ -232,7 +244,7 @@ impl App {
     }
 
     /// Judges and publishes, some at a time. All are tried, whatever becomes of one.
-    async fn activities(
+    pub(super) async fn activities(
         self: Arc<Self>,
         activities: Vec<Activity>,
         invocation: &Arc<Invocation>,

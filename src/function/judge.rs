@@ -9,7 +9,7 @@ use super::handler::{App, Invocation};
 use super::reply::Failed;
 use crate::activity::{Action, Activity, ScanStatus};
 use crate::alert::Alert;
-use crate::history::InMemory;
+use crate::engine::Judgement;
 use crate::history::deliver::{Fate, Publisher};
 use crate::lookup::aws::ACTIVITY_TIME;
 use crate::notify::Sns;
@@ -36,7 +36,7 @@ pub(super) async fn one(
         policy: &invocation.current.policy,
         policy_note: invocation.current.note.as_deref(),
         lookup: &lookup,
-        store: None::<&InMemory>,
+        store: app.history(),
         publisher: &publisher,
         token: &invocation.token,
         deadline: invocation.ends,
@@ -49,6 +49,30 @@ pub(super) async fn one(
         Err(error) => return Err(error.into()),
     };
     count(&invocation, &activity, &processed);
+    Ok(())
+}
+
+/// Delivers what is to be told of something judged already.
+///
+/// # Errors
+/// As [`one`].
+pub(super) async fn tell(app: &App, invocation: &Invocation, judgement: Judgement) -> Result<(), Failed> {
+    let activity = judgement.activity.clone();
+    let publisher = Topics { sns: &app.sns, cut_short: &|| false };
+    let pipeline = Pipeline {
+        policy: &invocation.current.policy,
+        policy_note: invocation.current.note.as_deref(),
+        lookup: &invocation.lookup,
+        store: app.history(),
+        publisher: &publisher,
+        token: &invocation.token,
+        deadline: invocation.ends,
+        warm_up: true,
+        now: &Utc::now,
+    };
+    let processed = pipeline.deliver(judgement).await?;
+    count(invocation, &activity, &processed);
+    invocation.count(|tally| tally.latencies.clear());
     Ok(())
 }
 

@@ -15,6 +15,7 @@
 //! [`Kind::keep`]. Deletion by the store may be late, so expiry is checked on read.
 
 pub mod claim;
+pub mod cursor;
 pub mod deliver;
 pub mod ecs;
 mod evidence;
@@ -22,6 +23,7 @@ mod in_memory;
 mod memory;
 pub mod place;
 mod record;
+pub mod seen;
 pub mod sight;
 pub mod thread;
 pub mod trail;
