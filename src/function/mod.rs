@@ -1,7 +1,7 @@
 //! The function on AWS Lambda: any payload that `check` takes in, alerts out to SNS.
 //!
 //! ```text
-//! payload -> source::read -> engine::judge (AwsLookup) -> alert::alerts -> notify::Sns -> reply
+//! payload -> source::read -> engine::judge (AwsLookup, history) -> alert::alerts -> claims -> notify::Sns -> reply
 //! ```
 //!
 //! An invocation succeeds only when everything it was given was read and every alert was published.
@@ -20,6 +20,8 @@ mod reply;
 mod self_check;
 mod settings;
 mod sweep;
+mod tell;
+mod work;
 
 use std::sync::Arc;
 
@@ -28,6 +30,9 @@ use serde_json::value::RawValue;
 
 use handler::App;
 pub use settings::{Settings, SettingsError};
+
+/// How many activities of one payload are judged, and how many subjects' alerts told, at once.
+const AT_ONCE: usize = 8;
 
 /// Reads the environment, and serves invocations until the platform ends the process.
 ///

@@ -144,6 +144,7 @@ fn is_zero(score: &u32) -> bool {
 }
 
 impl Trace {
+    /// Bytes.
     pub const LONGEST_DETAIL: usize = 400;
 }
 
@@ -192,9 +193,7 @@ impl Record {
     pub fn add(&mut self, mut trace: Trace) -> bool {
         // Before it is compared: what was cut has to be recognised.
         for text in [&mut trace.detail, &mut trace.place] {
-            if let Some((end, _)) = text.char_indices().nth(Trace::LONGEST_DETAIL) {
-                text.truncate(end);
-            }
+            text.truncate(text.floor_char_boundary(Trace::LONGEST_DETAIL));
         }
         if self.traces.iter().any(|known| {
             known.source == trace.source

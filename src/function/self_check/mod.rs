@@ -11,9 +11,11 @@ use chrono::{NaiveTime, Utc};
 use serde::Serialize;
 
 use super::handler::{App, Invocation};
-use super::judge;
+use super::judge::Judged;
 use super::reply::Failed;
+use super::tell;
 use crate::activity::{Action, Activity, CheckFailure, Cloud, SelfCheck};
+use crate::alert;
 use crate::aws::{Cause, Failure};
 use crate::detection::{self, Reason, Verdict};
 use crate::engine::Judgement;
@@ -76,7 +78,7 @@ pub(super) async fn run(app: Arc<App>, invocation: &Arc<Invocation>) -> Result<C
     let now = Utc::now();
     let account = invocation.surroundings.account.as_deref().unwrap_or_default();
     let region = invocation.surroundings.region.as_deref().unwrap_or_default();
-    match app.history() {
+    match &invocation.store {
         Some(store) => sweeps::check(store, account, region, now, &mut checked).await?,
         None => checked.notes.push("no HISTORY_TABLE is set: whether events arrive is not known".to_owned()),
     }
@@ -86,7 +88,13 @@ pub(super) async fn run(app: Arc<App>, invocation: &Arc<Invocation>) -> Result<C
     let failures = u64::try_from(checked.failures.len()).unwrap_or(u64::MAX);
     invocation.count(|tally| tally.self_check_failures = Some(failures));
     if let Some(judgement) = judgement(account, region, now, &checked) {
-        judge::tell(&app, invocation, judgement).await?;
+        let current = &invocation.current;
+        let told = alert::alerts(&judgement, &current.policy, current.note.as_deref());
+        let judged = Judged { activity: judgement.activity, told, unavailable: Vec::new() };
+        let results = tell::all(&app, vec![Ok(judged)], invocation).await;
+        // Its time is no event's.
+        invocation.count(|tally| tally.latencies.clear());
+        results.into_iter().fold(Ok(()), Result::and)?;
     }
     let line = serde_json::to_string(&checked).unwrap_or_default();
     tracing::info!(self_check = line, "checked itself");

@@ -23,6 +23,7 @@ use tokio::time::Instant;
 use super::handler::{App, Invocation};
 use super::metrics::SweepTally;
 use super::reply::Failed;
+use super::work;
 use crate::activity::Activity;
 use crate::aws::{Cause, Failure};
 use crate::history::cursor::Cursor;
@@ -83,7 +84,8 @@ struct Live<'a> {
 
 impl Judge for Live<'_> {
     async fn judge(&self, activities: Vec<Activity>) -> Result<(), Failed> {
-        self.app.clone().activities(activities, self.invocation).await
+        let results = work::all(self.app, activities, self.invocation).await;
+        results.into_iter().fold(Ok(()), Result::and)
     }
 }
 
@@ -103,7 +105,7 @@ pub(super) struct Ground<'a, S, J> {
 /// When the store, the event history or EC2 refuse, or an alert could not be published. What was done is
 /// remembered as done.
 pub(super) async fn run(app: Arc<App>, invocation: &Arc<Invocation>) -> Result<Swept, Failed> {
-    let Some(store) = app.history() else {
+    let Some(store) = &invocation.store else {
         let note = "no HISTORY_TABLE is set: without it nobody knows which events have arrived, and there is nothing \
                     to compare with";
         tracing::warn!(note, "not swept");
