@@ -205,10 +205,8 @@ impl Record {
         }
         let at = self.traces.partition_point(|known| known <= &trace);
         self.traces.insert(at, trace);
-        if self.traces.len() > Self::MOST_TRACES {
-            self.drop_one();
-        }
-        true
+        // What was dropped before is dropped again, and changes nothing.
+        self.traces.len() <= Self::MOST_TRACES || self.drop_one() != Some(at)
     }
 
     /// As [`Record::add`] for what happens all the time: of the same label, detail and place only the
@@ -232,15 +230,15 @@ impl Record {
 
     /// Of too many traces goes the oldest of what there is most of: a flood of one thing must not wash
     /// away the one trace of another.
-    fn drop_one(&mut self) {
+    fn drop_one(&mut self) -> Option<usize> {
         let count = |trace: &Trace| {
             self.traces.iter().filter(|it| it.label == trace.label && it.detail == trace.detail).count()
         };
         let counts: Vec<usize> = self.traces.iter().map(count).collect();
         let most = counts.iter().copied().max().unwrap_or_default();
-        if let Some(at) = counts.iter().position(|count| *count == most) {
-            self.traces.remove(at);
-        }
+        let at = counts.iter().position(|count| *count == most)?;
+        self.traces.remove(at);
+        Some(at)
     }
 
     /// Remembers that it was seen; the earliest event time stays. True where that was news.
