@@ -6,6 +6,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 
 use super::claim::Claim;
+use super::cursor::Cursor;
 use super::thread::Window;
 
 /// What a record is about.
@@ -32,6 +33,10 @@ pub enum Kind {
     Principal,
     /// Since when an account is watched.
     Watch,
+    /// An event has arrived.
+    Seen,
+    /// How far a sweep has come.
+    Sweep,
 }
 
 impl Kind {
@@ -42,7 +47,9 @@ impl Kind {
             Kind::Claim => TimeDelta::hours(36),
             Kind::Thread | Kind::Repository => TimeDelta::days(3),
             // Longer than any first-seen window people ask about.
-            Kind::Sighting | Kind::Watch => TimeDelta::days(400),
+            Kind::Sighting | Kind::Watch | Kind::Sweep => TimeDelta::days(400),
+            // Longer than a sweep goes back.
+            Kind::Seen => TimeDelta::days(4),
             Kind::Instance | Kind::Container | Kind::Digest | Kind::Principal => TimeDelta::days(2),
             Kind::Alias => TimeDelta::days(90),
         }
@@ -60,6 +67,8 @@ impl Kind {
             Kind::Repository => "repository",
             Kind::Principal => "principal",
             Kind::Watch => "watch",
+            Kind::Seen => "seen",
+            Kind::Sweep => "sweep",
         }
     }
 }
@@ -106,6 +115,8 @@ pub struct Record {
     pub windows: Vec<Window>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub claim: Option<Claim>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cursor: Option<Cursor>,
 }
 
 /// One thing that happened, kept to be joined with others.
@@ -158,6 +169,7 @@ impl Record {
             sighting: None,
             windows: Vec::new(),
             claim: None,
+            cursor: None,
         }
     }
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::evidence::{self, Note};
-use super::{Key, Kind, Memory, Record, Trace, ecs, place, sight};
+use super::{Key, Kind, Memory, Record, Trace, ecs, place, seen, sight};
 use crate::activity::{Action, Activity, LaunchOutcome};
 use crate::detection::Detection;
 use crate::engine::Judgement;
@@ -98,6 +98,7 @@ pub fn keys(activity: &Activity) -> Vec<Key> {
             keys.extend(destination.map(|destination| key(Kind::Sighting, destination.sighting)));
         }
     }
+    keys.extend(seen::keys(activity));
     if !keys.is_empty() {
         keys.push(key(Kind::Watch, sight::WATCH.to_owned()));
     }
@@ -146,6 +147,9 @@ pub fn remember(judgement: &Judgement, policy: &Policy, memory: &Memory) -> Vec<
     trail.see(Kind::Watch, sight::WATCH);
     for id in sightings(activity) {
         trail.see(Kind::Sighting, &id);
+    }
+    for key in seen::keys(activity) {
+        trail.change(key, |record| record.see(activity.time, &activity.id));
     }
     for note in evidence::notes(activity, &matched, policy, memory) {
         trail.note(note);

@@ -38,6 +38,14 @@ fn follow_ups_blind_spots_and_lost_policies_say_what_they_are() {
     let blind = text(&testing::blind());
     assert!(blind.starts_with("MEDIUM: Could not tell whether an image is approved\n"), "{blind}");
     assert!(!blind.contains("NOT LOOKED AT"), "the summary says it already:\n{blind}");
+    let itself = text(&testing::self_check());
+    assert!(itself.starts_with("HIGH: Imagewarden cannot see, or cannot tell anybody\n"), "{itself}");
+    for expected in
+        ["Who    Imagewarden, about itself\n", "No CloudTrail trail", "aws cloudtrail describe-trails"]
+    {
+        assert!(itself.contains(expected), "{expected:?} is not in\n{itself}");
+    }
+    assert!(!itself.contains("NOT LOOKED AT"), "{itself}");
 }
 
 #[test]
