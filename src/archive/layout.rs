@@ -1,7 +1,5 @@
 //! A file's records one after another, whatever its layout, and which of them are parsed.
 
-use std::borrow::Cow;
-
 use chrono::DateTime;
 use memchr::{memchr, memchr_iter};
 use serde_json::Value;
@@ -221,8 +219,18 @@ impl<'a> Layout<'a> {
         match rows(text) {
             Some(rows) => {
                 for (row, record) in rows.iter().enumerate() {
-                    let reading = source::read_bytes(record.as_bytes(), self.surroundings);
-                    self.add(reading, &format!("QueryResultRows[{row}]"));
+                    let place = format!("QueryResultRows[{row}]");
+                    match record {
+                        Some(record) => {
+                            let reading = source::read_bytes(record.as_bytes(), self.surroundings);
+                            self.add(reading, &place);
+                        }
+                        None => {
+                            self.found.records = self.found.records.saturating_add(1);
+                            let reason = "a row of CloudTrail Lake without the column eventJson: ask for it";
+                            self.problem(place, reason);
+                        }
+                    }
                 }
             }
             None => {
@@ -541,17 +549,15 @@ fn enveloped(line: &[u8]) -> Option<&[u8]> {
 }
 
 /// CloudTrail Lake's answer to a query: rows of columns, one of which (`eventJson`) is the record as a string.
-fn rows(text: &[u8]) -> Option<Vec<Cow<'static, str>>> {
+fn rows(text: &[u8]) -> Option<Vec<Option<String>>> {
     memchr::memmem::find(text, b"QueryResultRows")?;
     let value: Value = serde_json::from_slice(text).ok()?;
     let rows = value.get("QueryResultRows")?.as_array()?;
     Some(rows.iter().map(row).collect())
 }
 
-/// A row without the record is handed on as it is, and told as unreadable.
-fn row(row: &Value) -> Cow<'static, str> {
-    let columns = row.as_array().into_iter().flatten().filter_map(Value::as_object).flatten();
-    let json = columns.filter(|(name, _)| name.eq_ignore_ascii_case("eventJson"));
-    let record = json.filter_map(|(_, value)| value.as_str()).next();
-    record.map_or_else(|| Cow::Owned(row.to_string()), |text| Cow::Owned(text.to_owned()))
+fn row(row: &Value) -> Option<String> {
+    let mut columns = row.as_array()?.iter().filter_map(Value::as_object).flatten();
+    let (_, text) = columns.find(|(name, _)| name.eq_ignore_ascii_case("eventJson"))?;
+    text.as_str().map(str::to_owned)
 }

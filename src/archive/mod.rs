@@ -15,6 +15,7 @@ mod layout;
 mod native;
 mod open;
 mod skim;
+mod sorted;
 mod walk;
 mod workers;
 
@@ -25,6 +26,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use crate::activity::Activity;
 use crate::source::Surroundings;
 
+pub use sorted::{InOrder, Sorted};
 pub use walk::{Input, inputs};
 pub use workers::scan;
 

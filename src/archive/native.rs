@@ -76,6 +76,8 @@ pub(super) fn read(stretch: &[u8], mut record: impl FnMut(Value, usize)) -> Resu
     let mut records = 0_u64;
     // Behind the last record that was parsed.
     let mut from = 0_usize;
+    // The name by which a record was counted last.
+    let mut counted = None;
     for hit in KEY.find_iter(stretch) {
         if hit < from {
             continue;
@@ -91,7 +93,10 @@ pub(super) fn read(stretch: &[u8], mut record: impl FnMut(Value, usize)) -> Resu
         };
         if let Some(name) = name.filter(|name| !may_be_judged(name)) {
             let after = rest.get(name.len().saturating_add(2)..).unwrap_or_default();
-            records = records.saturating_add(u64::from(after.starts_with(AFTER_NAME)));
+            if after.starts_with(AFTER_NAME) {
+                records = records.saturating_add(1);
+                counted = Some(hit);
+            }
             continue;
         }
         let before = stretch.get(from..hit).ok_or(Irregular)?;
@@ -109,7 +114,10 @@ pub(super) fn read(stretch: &[u8], mut record: impl FnMut(Value, usize)) -> Resu
             return Err(Irregular);
         }
         record(value, start);
-        records = records.saturating_add(1);
+        // It may be counted by its own name already, and parsed for the sake of another in its fields.
+        if counted.is_none_or(|name| name < start) {
+            records = records.saturating_add(1);
+        }
         from = end;
     }
     Ok(records)

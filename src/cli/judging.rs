@@ -78,7 +78,7 @@ pub async fn judge(paths: &[PathBuf], options: &Judging) -> miette::Result<Judge
     activities.sort_by_key(|(activity, _)| activity.time);
     let history = InMemory::default();
     if options.live {
-        let live = live(options).await?;
+        let live = live(options.account.as_deref()).await?;
         for (activity, _) in activities {
             let processed = process(&judged.policy, &live, &history, !options.no_warm_up, activity).await?;
             judged.processed.push(processed);
@@ -94,7 +94,7 @@ pub async fn judge(paths: &[PathBuf], options: &Judging) -> miette::Result<Judge
 }
 
 /// Judges one activity at its own time.
-async fn process<L: Lookup>(
+pub async fn process<L: Lookup>(
     policy: &Policy,
     lookup: &L,
     history: &InMemory,
@@ -151,13 +151,13 @@ fn count(input: &Input, judged: &mut Judged) {
 }
 
 #[cfg(feature = "aws")]
-async fn live(options: &Judging) -> miette::Result<impl Lookup> {
-    let live = imagewarden::lookup::aws::Live::new(options.account.as_deref()).await;
+pub async fn live(account: Option<&str>) -> miette::Result<impl Lookup> {
+    let live = imagewarden::lookup::aws::Live::new(account).await;
     live.map_err(|error| miette!("cannot ask AWS: {error}"))
 }
 
 #[cfg(not(feature = "aws"))]
-async fn live(_: &Judging) -> miette::Result<imagewarden::lookup::recorded::Recorded> {
+pub async fn live(_: Option<&str>) -> miette::Result<imagewarden::lookup::recorded::Recorded> {
     // The bound keeps both builds' signatures honest.
     fn lookup<L: Lookup>(result: miette::Result<L>) -> miette::Result<L> {
         result

@@ -3,6 +3,7 @@
 mod check;
 mod detections;
 mod explain;
+mod hunt;
 mod inputs;
 mod judging;
 pub mod output;
@@ -31,6 +32,8 @@ enum Command {
     Check(check::Options),
     /// Show every detection's verdict on events, and why.
     Explain(explain::Options),
+    /// Show what archives of log files would have raised: months of a trail in minutes.
+    Hunt(hunt::Options),
     /// Say what launch scripts would do, before they are used.
     UserData(user_data::Options),
     /// Check, show or describe the policy file.
@@ -93,6 +96,7 @@ pub async fn run(arguments: Arguments) -> miette::Result<Outcome> {
     match arguments.command {
         Command::Check(options) => check::run(options).await,
         Command::Explain(options) => explain::run(options).await,
+        Command::Hunt(options) => hunt::run(options).await,
         Command::UserData(options) => user_data::run(&options),
         Command::Policy(command) => policy::run(command),
         Command::Detections(options) => detections::run(&options),

@@ -8,6 +8,7 @@ use crate::activity::{
     Action, Activity, Artifact, Derivation, GuardRailChange, ImageRef, Launch, LaunchOutcome, Origin, Push,
     Scan, ScanStatus, Share,
 };
+use super::{is_record, may_be_judged};
 use crate::source::tests::{sample, surroundings};
 use crate::source::{Reading, read};
 
