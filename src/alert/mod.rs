@@ -13,6 +13,7 @@ mod message;
 pub mod ocsf;
 mod paint;
 mod quiet;
+pub mod report;
 mod safe;
 mod shape;
 mod subject;
