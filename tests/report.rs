@@ -146,7 +146,7 @@ fn hostile() -> Vec<Alert> {
         });
         let launch = json!({
             "eventSource": "ec2.amazonaws.com", "eventName": "RunInstances", "eventID": format!("launch-{payload}"),
-            "errorCode": payload, "errorMessage": payload,
+            "errorCode": "Client.UnauthorizedOperation", "errorMessage": payload,
             "requestParameters": {"instancesSet": {"items": [{"imageId": payload, "minCount": 1, "maxCount": 900}]},
                 "instanceType": payload},
         });
