@@ -14,6 +14,7 @@
 
 pub mod activity;
 pub mod alert;
+pub mod archive;
 #[cfg(feature = "aws")]
 pub mod aws;
 pub mod detection;
