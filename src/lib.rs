@@ -24,6 +24,7 @@ pub mod function;
 pub mod hash;
 pub mod history;
 pub mod indicators;
+pub mod learn;
 pub mod lookup;
 #[cfg(feature = "aws")]
 pub mod notify;
