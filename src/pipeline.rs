@@ -58,33 +58,32 @@ impl<L: Lookup, S: Store, P: Publisher> Pipeline<'_, L, S, P> {
     /// Delivers what is to be told of a judged activity.
     pub async fn deliver(&self, judgement: Judgement) -> Result<Processed, DeliveryError> {
         let told = alert::alerts(&judgement, self.policy, self.policy_note);
-        let alerts = match self.store {
-            Some(store) => {
-                let delivery = Delivery {
-                    store,
-                    publisher: self.publisher,
-                    token: self.token.to_owned(),
-                    deadline: self.deadline,
-                    now: self.now,
-                };
-                delivery.deliver(told.alerts).await?
-            }
-            None => {
-                let mut alerts = Vec::new();
-                let mut failure = None;
-                for alert in told.alerts {
-                    match self.publisher.publish(&alert).await {
-                        Ok(()) => alerts.push((alert, Fate::Published)),
-                        Err(error) => failure = Some(DeliveryError::Publish(error)),
-                    }
-                }
-                if let Some(failure) = failure {
-                    return Err(failure);
-                }
-                alerts
-            }
-        };
+        let alerts = self.tell(told.alerts).await?;
         Ok(Processed { judgement, alerts, suppressed: told.suppressed })
+    }
+
+    /// Delivers alerts: once, where a history is kept; else as often as they come, and marked so.
+    pub async fn tell(&self, alerts: Vec<Alert>) -> Result<Vec<(Alert, Fate)>, DeliveryError> {
+        if let Some(store) = self.store {
+            let delivery = Delivery {
+                store,
+                publisher: self.publisher,
+                token: self.token.to_owned(),
+                deadline: self.deadline,
+                now: self.now,
+            };
+            return delivery.deliver(alerts).await;
+        }
+        let mut told = Vec::new();
+        let mut failure = None;
+        for mut alert in alerts {
+            alert.may_repeat = true;
+            match self.publisher.publish(&alert).await {
+                Ok(()) => told.push((alert, Fate::Published)),
+                Err(error) => failure = Some(DeliveryError::Publish(error)),
+            }
+        }
+        failure.map_or(Ok(told), Err)
     }
 
     /// Reads what is remembered, judges, and writes what the event adds. Somebody else wrote in
@@ -113,6 +112,9 @@ impl<L: Lookup, S: Store, P: Publisher> Pipeline<'_, L, S, P> {
                     }
                 }
                 Err(error) => last = error,
+            }
+            if (self.now)() >= self.deadline {
+                break;
             }
             crate::history::pause(self.token, attempt).await;
         }

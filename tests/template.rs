@@ -358,14 +358,19 @@ fn what_cannot_be_handed_over_is_kept() {
 #[test]
 fn every_alarm_tells_somebody() {
     let alarms = of_type(stack(), "AWS::CloudWatch::Alarm");
-    let metrics: BTreeSet<&str> =
-        alarms.values().map(|alarm| alarm["MetricName"].as_str().unwrap()).collect();
+    let own = alarms.values().filter_map(|alarm| alarm["MetricName"].as_str());
+    let sums = alarms.values().filter_map(|alarm| alarm["Metrics"].as_array()).flatten();
+    let summed = sums.filter_map(|metric| metric["MetricStat"]["Metric"]["MetricName"].as_str());
+    let metrics: BTreeSet<&str> = own.chain(summed).collect();
     for metric in [
         "Errors",
         "AsyncEventsDropped",
         "DestinationDeliveryFailures",
         "ApproximateNumberOfMessagesVisible",
         "NumberOfNotificationsFailed",
+        "ReadThrottleEvents",
+        "WriteThrottleEvents",
+        "SystemErrors",
     ] {
         assert!(metrics.contains(metric), "no alarm on {metric}");
     }
@@ -373,6 +378,24 @@ fn every_alarm_tells_somebody() {
         assert_eq!(alarm["AlarmActions"], json!([{"Ref": "AlertTopic"}]), "{name}");
         assert!(alarm["AlarmDescription"].as_str().is_some_and(|text| text.len() > 40), "{name}");
     }
+}
+
+/// Nobody has to size, clean or restore it by hand, and no stack update takes it away.
+#[test]
+fn the_history_looks_after_itself() {
+    let table = &stack()["HistoryTable"];
+    let properties = &table["Properties"];
+    assert_eq!(properties["BillingMode"], "PAY_PER_REQUEST");
+    assert_eq!(properties["TimeToLiveSpecification"], json!({"AttributeName": "expires", "Enabled": true}));
+    let recovery = &properties["PointInTimeRecoverySpecification"]["PointInTimeRecoveryEnabled"];
+    assert_eq!(*recovery, true);
+    assert_eq!(properties["KeySchema"], json!([{"AttributeName": "pk", "KeyType": "HASH"}]));
+    assert_eq!(table["DeletionPolicy"], "RetainExceptOnCreate");
+    assert_eq!(table["UpdateReplacePolicy"], "Retain");
+    let function = &stack()["Function"]["Properties"];
+    assert_eq!(function["Environment"]["Variables"]["HISTORY_TABLE"], json!({"Ref": "HistoryTable"}));
+    // A dead invocation's lease, its deadline and 2 s, is over when the platform tries again after a minute.
+    assert_eq!(function["Timeout"], 45);
 }
 
 /// The statements of a role's own policies; those behind a condition too.
@@ -448,6 +471,8 @@ fn look_ups_are_granted_and_nothing_else() {
     assert_eq!(elsewhere.keys().cloned().collect::<BTreeSet<_>>(), wanted);
 
     let own = [
+        "dynamodb:BatchGetItem",
+        "dynamodb:PutItem",
         "kms:Decrypt",
         "kms:GenerateDataKey",
         "s3:ListBucket",

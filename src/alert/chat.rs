@@ -74,7 +74,7 @@ fn own(raw: &str, max: usize) -> String {
 fn description(alert: &Alert) -> String {
     let activity = &alert.activity;
     let mut parts = Vec::new();
-    if let Some(note) = &alert.policy_note {
+    for note in alert.notes() {
         parts.push(format!("⚠️ {}", own(note, 300)));
     }
     if let Some(lead) = alert.lead().filter(|lead| !lead.matched.summary.is_empty()) {

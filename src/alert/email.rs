@@ -43,7 +43,7 @@ pub fn text_within(alert: &Alert, limits: Limits) -> String {
         &format!("{}: {}", alert.severity().caption().to_uppercase(), told(&words::headline(alert), 200)),
     );
     page.blank();
-    if let Some(note) = &alert.policy_note {
+    for note in alert.notes() {
         page.words(0, &format!("NOTE: {}", told_openly(note, limits.text)));
         page.blank();
     }

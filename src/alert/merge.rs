@@ -71,6 +71,7 @@ pub fn alerts(judgement: &Judgement, policy: &Policy, policy_note: Option<&str>)
                 below_floor: false,
                 window_start: day_start(activity.time),
                 policy_note: policy_note.map(str::to_owned),
+                may_repeat: false,
                 update: false,
             };
             alert.below_floor = alert.severity() < policy.notify.minimum_severity;

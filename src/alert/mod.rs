@@ -52,9 +52,15 @@ pub struct Alert {
     pub window_start: DateTime<Utc>,
     /// Set where the configured policy could not be loaded and the bundled one judged instead.
     pub policy_note: Option<String>,
+    /// No history is kept: the same alert may have been told before. Its [`MAY_REPEAT`] says so.
+    pub may_repeat: bool,
     /// A follow-up in a thread that has been opened before (OCSF `activity_id` 2).
     pub update: bool,
 }
+
+/// What an alert says where no history is kept.
+pub(crate) const MAY_REPEAT: &str = "No history is kept (HISTORY_TABLE is not set): this may be a repetition, and nothing joins it to what \
+     happened before.";
 
 /// One detection's match in an alert.
 #[derive(Clone)]
@@ -73,6 +79,11 @@ pub struct NotInspected {
 }
 
 impl Alert {
+    /// What a reader has to know about how this came about: the policy, and the history.
+    pub(crate) fn notes(&self) -> impl Iterator<Item = &str> {
+        self.policy_note.as_deref().into_iter().chain(self.may_repeat.then_some(MAY_REPEAT))
+    }
+
     /// The most severe finding's severity.
     pub fn severity(&self) -> Severity {
         self.findings.iter().map(|finding| finding.severity).max().unwrap_or(Severity::Informational)

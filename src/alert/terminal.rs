@@ -35,7 +35,7 @@ pub fn text(alert: &Alert, colour: bool) -> String {
     if let Some(lead) = alert.lead().filter(|lead| !lead.matched.summary.is_empty()) {
         block.row("", &told(&lead.matched.summary, TEXT), Style::new());
     }
-    if let Some(note) = &alert.policy_note {
+    for note in alert.notes() {
         block.row("note", &told_openly(note, TEXT), DOUBT);
     }
     block.row("what", &told(&words::what(activity), TEXT), Style::new());

@@ -110,6 +110,7 @@ fn of_code(code: &str) -> Cause {
         | "TooManyRequestsException"
         | "EC2ThrottledException"
         | "PriorRequestNotComplete"
+        | "ProvisionedThroughputExceededException"
         | "BandwidthLimitExceeded"
         | "SlowDown" => Cause::Throttled,
         "RequestTimeout" | "RequestTimeoutException" => Cause::OutOfTime,

@@ -1,5 +1,7 @@
 //! One invocation: read, judge, publish, answer.
 
+use std::collections::hash_map::RandomState;
+use std::hash::{BuildHasher, Hasher};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, SystemTime};
@@ -8,28 +10,27 @@ use chrono::{DateTime, Utc};
 use lambda_runtime::{Context, LambdaEvent};
 use serde_json::Value;
 use serde_json::value::RawValue;
-use tokio::task::JoinSet;
 use tokio::time::Instant;
-use tracing::Instrument;
 
 use super::failure_queue::FailureQueue;
 use super::metrics::Tally;
 use super::policy::{Current, PolicyStore};
 use super::reply::{Failed, Reply};
 use super::settings::{Settings, SettingsError};
-use super::{judge, place};
-use crate::activity::Activity;
+use super::{place, work};
 use crate::aws::arn_place;
+use crate::history::batch::Batch;
+use crate::history::dynamodb::DynamoDb;
 use crate::lookup::aws::AwsLookup;
 use crate::notify::Sns;
-use crate::source::{self, Reading, Surroundings};
+use crate::source::{self, Reading, Surroundings, Unreadable};
 
 /// What is kept back of an invocation's time, for publishing and answering.
 const RESERVE: Duration = Duration::from_secs(5);
+/// What is kept back for the answer alone.
+const LAST_MOMENT: Duration = Duration::from_secs(1);
 /// The longest that a function may run.
 const LONGEST: Duration = Duration::from_secs(900);
-/// How many activities of one payload are judged at once.
-const AT_ONCE: usize = 8;
 /// How many unreadable records of one payload are kept singly. A payload of more is kept whole.
 const KEPT: usize = 100;
 
@@ -40,6 +41,7 @@ pub(super) struct App {
     pub(super) sns: Sns,
     policies: PolicyStore,
     failures: Option<FailureQueue>,
+    history: Option<DynamoDb>,
     /// Made at the first invocation, which tells the function's own account.
     lookup: OnceLock<AwsLookup>,
 }
@@ -52,8 +54,12 @@ pub(super) struct Invocation {
     pub(super) deadline: Instant,
     /// When the platform ends the invocation.
     pub(super) ends: DateTime<Utc>,
-    /// The invocation's own name.
+    /// This attempt's own name: the platform's next one has the same request id.
     pub(super) token: String,
+    /// The table, for what is told.
+    pub(super) store: Option<DynamoDb>,
+    /// What is remembered, until it is written.
+    pub(super) records: Option<Batch<DynamoDb>>,
     surroundings: Surroundings,
     begun: AtomicBool,
     tally: Mutex<Tally>,
@@ -82,7 +88,8 @@ impl App {
         let sns = Sns::new(&sdk, &settings.topic, settings.chat_topic.as_deref(), settings.https);
         let policies = PolicyStore::new(settings.policy.clone(), sdk.clone());
         let failures = settings.failure_queue.clone().map(|url| FailureQueue::new(&sdk, url));
-        Ok(Self { settings, sdk, sns, policies, failures, lookup: OnceLock::new() })
+        let history = settings.history_table.as_deref().map(|table| DynamoDb::new(&sdk, table));
+        Ok(Self { settings, sdk, sns, policies, failures, history, lookup: OnceLock::new() })
     }
 
     /// # Errors
@@ -96,12 +103,16 @@ impl App {
                 AwsLookup::new(self.sdk.clone(), account.clone(), self.settings.lookup_role.clone())
             })
             .clone();
+        let (begun, left) = (Instant::now(), left(context.deadline(), SystemTime::now()));
+        let store = self.history.as_ref().map(|table| table.until(begun + left.saturating_sub(LAST_MOMENT)));
         let invocation = Arc::new(Invocation {
             lookup,
             current: self.policies.current().await,
-            deadline: Instant::now() + time_for(context.deadline(), SystemTime::now()),
+            deadline: begun + time_for(left),
             ends: context.deadline().into(),
-            token: context.request_id.clone(),
+            token: format!("{} {:016x}", context.request_id, RandomState::new().build_hasher().finish()),
+            records: store.clone().map(Batch::new),
+            store,
             surroundings: Surroundings {
                 account: Some(account),
                 region: Some(region),
@@ -150,7 +161,8 @@ impl App {
             Some(messages) => self.messages(messages, &value, invocation).await.map(Some),
             None => {
                 let reading = source::read(&value, &invocation.surroundings);
-                self.reading(reading, &value, invocation).await.map(|()| None)
+                let mut results = self.readings(vec![reading], &value, invocation).await;
+                results.pop().unwrap_or(Ok(())).map(|()| None)
             }
         }
     }
@@ -167,14 +179,14 @@ impl App {
             .pointer("/Records/0/eventSourceARN")
             .and_then(Value::as_str)
             .is_some_and(|arn| arn.ends_with(".fifo"));
+        let (ids, readings): (Vec<String>, Vec<Reading>) = messages.into_iter().unzip();
+        let results = self.readings(readings, payload, invocation).await;
         let mut returned = Vec::new();
         let mut nameless = None;
-        for (id, reading) in messages {
-            let result = if ordered && !returned.is_empty() {
-                Err(Failed::OutOfTime("a message before it in its queue failed".to_owned()))
-            } else {
-                self.clone().reading(reading, payload, invocation).await
-            };
+        for (id, mut result) in ids.into_iter().zip(results) {
+            if ordered && !returned.is_empty() {
+                result = Err(Failed::OutOfTime("a message before it in its queue failed".to_owned()));
+            }
             let Err(failed) = result else { continue };
             tracing::warn!(message = id, error = %failed, "the message goes back to its queue");
             if id.is_empty() {
@@ -187,29 +199,53 @@ impl App {
         nameless.map_or(Ok(returned), Err)
     }
 
-    /// Judges and publishes what was read, then keeps what was not.
-    async fn reading(
-        self: Arc<Self>,
-        reading: Reading,
+    /// Judges and tells what was read, then keeps what was not; the result of each reading. All that came
+    /// in one payload are remembered together, so that each record is read and written once.
+    async fn readings(
+        self: &Arc<Self>,
+        readings: Vec<Reading>,
         payload: &Value,
         invocation: &Arc<Invocation>,
+    ) -> Vec<Result<(), Failed>> {
+        let mut activities = Vec::new();
+        let mut rest = Vec::with_capacity(readings.len());
+        for reading in readings {
+            let Reading { activities: some, ignored, unreadable } = reading;
+            invocation.count(|tally| {
+                tally.ignored += u64::try_from(ignored).unwrap_or(u64::MAX);
+                tally.unreadable += u64::try_from(unreadable.len()).unwrap_or(u64::MAX);
+            });
+            // A line of a batch of logs never fails the batch, not even where it is all there was.
+            let whole_payload = unreadable.iter().any(|one| one.raw.is_none());
+            let nothing_else = some.is_empty() && ignored == 0 && whole_payload;
+            rest.push((some.len(), unreadable, nothing_else));
+            activities.extend(some);
+        }
+        let mut judged = work::all(self, activities, invocation).await.into_iter();
+        let mut results = Vec::with_capacity(rest.len());
+        for (count, unreadable, nothing_else) in rest {
+            let judged = judged.by_ref().take(count).fold(Ok(()), |all, one| all.and(one));
+            for one in &unreadable {
+                tracing::warn!(place = one.place, reason = one.reason, "unreadable");
+            }
+            results.push(match judged {
+                Ok(()) => self.keep(&unreadable, nothing_else, payload).await,
+                Err(failed) => Err(failed),
+            });
+        }
+        results
+    }
+
+    /// Keeps the records that could not be read.
+    async fn keep(
+        &self,
+        unreadable: &[Unreadable],
+        nothing_else: bool,
+        payload: &Value,
     ) -> Result<(), Failed> {
-        let Reading { activities, ignored, unreadable } = reading;
-        invocation.count(|tally| {
-            tally.ignored += u64::try_from(ignored).unwrap_or(u64::MAX);
-            tally.unreadable += u64::try_from(unreadable.len()).unwrap_or(u64::MAX);
-        });
-        // A line of a batch of logs never fails the batch, not even where it is all there was.
-        let whole_payload = unreadable.iter().any(|one| one.raw.is_none());
-        let nothing_else = activities.is_empty() && ignored == 0 && whole_payload;
-        let judged = self.clone().activities(activities, invocation).await;
         if unreadable.is_empty() {
-            return judged;
+            return Ok(());
         }
-        for one in &unreadable {
-            tracing::warn!(place = one.place, reason = one.reason, "unreadable");
-        }
-        judged?;
         let whole = || {
             let first = unreadable.first().map(|one| match one.place.as_str() {
                 "" => one.reason.clone(),
@@ -223,46 +259,22 @@ impl App {
         else {
             return Err(whole());
         };
-        for one in &unreadable {
+        for one in unreadable {
             let raw = one.raw.as_deref().and_then(|raw| serde_json::from_str(raw).ok());
             let record = raw.or_else(|| place::record(payload, &one.place)).ok_or_else(whole)?;
             failures.keep(&record, &one.reason).await.map_err(Failed::NotKept)?;
         }
         Ok(())
     }
-
-    /// Judges and publishes, some at a time. All are tried, whatever becomes of one.
-    async fn activities(
-        self: Arc<Self>,
-        activities: Vec<Activity>,
-        invocation: &Arc<Invocation>,
-    ) -> Result<(), Failed> {
-        let mut waiting = activities.into_iter();
-        let mut running = JoinSet::new();
-        let mut result = Ok(());
-        loop {
-            while running.len() < AT_ONCE {
-                let Some(activity) = waiting.next() else { break };
-                let judged = judge::one(self.clone(), Arc::new(activity), invocation.clone());
-                running.spawn(judged.in_current_span());
-            }
-            match running.join_next().await {
-                None => return result,
-                Some(Ok(Ok(()))) => {}
-                Some(Ok(Err(failed))) => result = result.and(Err(failed)),
-                Some(Err(error)) => {
-                    tracing::error!(error = %error, "judging an activity broke off");
-                    result =
-                        result.and(Err(Failed::NotPublished("judging an activity broke off".to_owned())));
-                }
-            }
-        }
-    }
 }
 
-/// How long judging may take, of what the platform leaves.
-fn time_for(deadline: SystemTime, now: SystemTime) -> Duration {
-    let left = deadline.duration_since(now).unwrap_or_default().min(LONGEST);
+/// What the platform leaves.
+fn left(deadline: SystemTime, now: SystemTime) -> Duration {
+    deadline.duration_since(now).unwrap_or_default().min(LONGEST)
+}
+
+/// How long judging may take of it.
+fn time_for(left: Duration) -> Duration {
     left.saturating_sub(RESERVE).max(left / 2)
 }
 
@@ -273,8 +285,8 @@ mod tests {
     #[test]
     fn five_seconds_are_kept_back_or_half_of_less_than_ten() {
         let now = SystemTime::now();
-        let left = |seconds| time_for(now + Duration::from_secs(seconds), now).as_secs();
-        assert_eq!((left(60), left(10), left(6), left(0)), (55, 5, 3, 0));
-        assert_eq!(time_for(now - Duration::from_secs(1), now), Duration::ZERO);
+        let time = |seconds| time_for(left(now + Duration::from_secs(seconds), now)).as_secs();
+        assert_eq!((time(60), time(10), time(6), time(0)), (55, 5, 3, 0));
+        assert_eq!(left(now - Duration::from_secs(1), now), Duration::ZERO);
     }
 }

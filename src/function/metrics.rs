@@ -4,7 +4,12 @@
 use std::collections::BTreeMap;
 use std::io::Write;
 
+use chrono::Utc;
 use serde_json::{Map, Value, json};
+
+use super::handler::Invocation;
+use super::judge::Judged;
+use crate::activity::{Action, ScanStatus};
 
 const NAMESPACE: &str = "Imagewarden";
 /// The format's own bound on the values of one metric in one line.
@@ -30,6 +35,29 @@ pub(super) struct Tally {
     pub(super) returned: u64,
     /// From the event's time until it was dealt with, in milliseconds: CloudTrail's delay and ours.
     pub(super) latencies: Vec<i64>,
+}
+
+/// Counts a judged activity, and says what it lacked.
+pub(super) fn count(invocation: &Invocation, judged: &Judged) {
+    let Judged { activity, told, unavailable } = judged;
+    for (api, reason) in unavailable {
+        tracing::warn!(api, reason, activity = activity.id, "look-up unavailable");
+    }
+    for (detection, reason) in &told.suppressed {
+        tracing::info!(detection = detection.id, reason, activity = activity.id, "suppressed");
+    }
+    invocation.count(|tally| {
+        tally.activities += 1;
+        tally.unavailable += u64::try_from(unavailable.len()).unwrap_or(u64::MAX);
+        tally.suppressed += u64::try_from(told.suppressed.len()).unwrap_or(u64::MAX);
+        let failed = matches!(&activity.action, Action::ImageScanned(scan)
+            if matches!(scan.status, ScanStatus::Failed(_)));
+        tally.failed_scans += u64::from(failed);
+        if !activity.time_is_arrival {
+            let latency = Utc::now().signed_duration_since(activity.time).num_milliseconds();
+            tally.latencies.push(latency.max(0));
+        }
+    });
 }
 
 impl Tally {

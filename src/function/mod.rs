@@ -1,7 +1,7 @@
 //! The function on AWS Lambda: any payload that `check` takes in, alerts out to SNS.
 //!
 //! ```text
-//! payload -> source::read -> engine::judge (AwsLookup) -> alert::alerts -> notify::Sns -> reply
+//! payload -> source::read -> engine::judge (AwsLookup, history) -> alert::alerts -> claims -> notify::Sns -> reply
 //! ```
 //!
 //! An invocation succeeds only when everything it was given was read and every alert was published.
@@ -17,6 +17,8 @@ mod place;
 mod policy;
 mod reply;
 mod settings;
+mod tell;
+mod work;
 
 use std::sync::Arc;
 
@@ -25,6 +27,9 @@ use serde_json::value::RawValue;
 
 use handler::App;
 pub use settings::{Settings, SettingsError};
+
+/// How many activities of one payload are judged, and how many subjects' alerts told, at once.
+const AT_ONCE: usize = 8;
 
 /// Reads the environment, and serves invocations until the platform ends the process.
 ///

@@ -13,6 +13,8 @@ pub struct Settings {
     pub https: HttpsBody,
     pub failure_queue: Option<String>,
     pub lookup_role: Option<String>,
+    /// Where history is kept (`HISTORY_TABLE`): a DynamoDB table's name or ARN.
+    pub history_table: Option<String>,
     /// The fields of VPC flow logs in a custom format (`FLOW_LOG_FORMAT`).
     pub flow_log_format: Option<String>,
     pub(super) policy: PolicySource,
@@ -29,6 +31,8 @@ pub enum SettingsError {
     NotARole(String),
     #[error("FAILURE_QUEUE_URL is `{0}`, which is not an SQS queue's URL")]
     NotAQueue(String),
+    #[error("HISTORY_TABLE is `{0}`, which is not a DynamoDB table's name or ARN")]
+    NotATable(String),
     #[error("POLICY_URI is `{0}`: use file:PATH, ssm:NAME or s3://BUCKET/KEY")]
     NotAPolicy(String),
     #[error("HTTPS_BODY is `{0}`: use chat or ocsf")]
@@ -62,12 +66,25 @@ impl Settings {
         if let Some(role) = lookup_role.as_ref().filter(|role| !is_role(role)) {
             return Err(SettingsError::NotARole(role.clone()));
         }
+        let history_table = variable("HISTORY_TABLE");
+        if let Some(table) = history_table.as_ref().filter(|table| !is_table(table)) {
+            return Err(SettingsError::NotATable(table.clone()));
+        }
         let policy = match variable("POLICY_URI") {
             None => PolicySource::Bundled,
             Some(uri) => PolicySource::of_uri(&uri).ok_or(SettingsError::NotAPolicy(uri))?,
         };
         let flow_log_format = variable("FLOW_LOG_FORMAT");
-        Ok(Self { topic, chat_topic, https, failure_queue, lookup_role, flow_log_format, policy })
+        Ok(Self {
+            topic,
+            chat_topic,
+            https,
+            failure_queue,
+            lookup_role,
+            history_table,
+            flow_log_format,
+            policy,
+        })
     }
 }
 
@@ -78,6 +95,19 @@ fn topic(name: &'static str, arn: String) -> Result<String, SettingsError> {
 
 fn is_url(text: &str) -> bool {
     text.starts_with("https://") || text.starts_with("http://")
+}
+
+/// A table's name, or its ARN: `arn:aws:dynamodb:eu-central-1:111122223333:table/history`.
+fn is_table(text: &str) -> bool {
+    let name = match text.split_once(":table/") {
+        Some((arn, name)) => {
+            let of_dynamodb = arn.split(':').nth(2) == Some("dynamodb") && arn_place(text).is_some();
+            name.split('/').next().filter(|_| of_dynamodb).unwrap_or_default()
+        }
+        None => text,
+    };
+    (3..=255).contains(&name.len())
+        && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-.".contains(&byte))
 }
 
 /// IAM's characters for a role's name, and the slash of its path.
@@ -108,7 +138,8 @@ mod tests {
 
     #[test]
     fn what_is_wrong_is_named() {
-        let cases: [(&[(&str, &str)], &str); 8] = [
+        let other = "arn:aws:sqs:eu-central-1:111122223333:table/history";
+        let cases: [(&[(&str, &str)], &str); 10] = [
             (&[], "TOPIC_ARN is not set"),
             (&[("TOPIC_ARN", "alerts")], "TOPIC_ARN is `alerts`"),
             (&[("TOPIC_ARN", "arn:aws:sqs:eu-central-1:111122223333:alerts")], "not an SNS topic's ARN"),
@@ -117,10 +148,21 @@ mod tests {
             (&[("TOPIC_ARN", TOPIC), ("LOOKUP_ROLE_NAME", "arn:aws:iam::1:role/x")], "not its ARN"),
             (&[("TOPIC_ARN", TOPIC), ("FAILURE_QUEUE_URL", "queue")], "not an SQS queue's URL"),
             (&[("TOPIC_ARN", TOPIC), ("HTTPS_BODY", "xml")], "use chat or ocsf"),
+            (&[("TOPIC_ARN", TOPIC), ("HISTORY_TABLE", "a table")], "HISTORY_TABLE is `a table`"),
+            (&[("TOPIC_ARN", TOPIC), ("HISTORY_TABLE", other)], "not a DynamoDB table's name or ARN"),
         ];
         for (pairs, text) in cases {
             let error = read(pairs).unwrap_err();
             assert!(error.contains(text), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_table_is_named_either_way() {
+        for table in ["imagewarden-History-1ABC", "arn:aws:dynamodb:eu-central-1:111122223333:table/history"]
+        {
+            let settings = read(&[("TOPIC_ARN", TOPIC), ("HISTORY_TABLE", table)]).unwrap();
+            assert_eq!(settings.history_table.as_deref(), Some(table));
         }
     }
 

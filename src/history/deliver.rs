@@ -1,11 +1,15 @@
 //! Delivering alerts once: claim, publish, confirm.
 //!
 //! Round trips for an event that alerts, whatever the number of its alerts: one read, one write that
-//! takes the claims and enters the threads, one write that confirms.
+//! takes the claims and enters the threads, one write that confirms. Where there is nothing to send, the
+//! first write confirms too.
 
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::future::Future;
+use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
+use tokio::time::Instant;
 
 use super::claim::{self, Standing};
 use super::thread::{self, Entry, Place};
@@ -59,17 +63,32 @@ pub struct Delivery<'a, S, P> {
 /// After the invocation's deadline, nobody can still be at it.
 const GRACE: TimeDelta = TimeDelta::seconds(2);
 
-/// One alert with its records.
+/// Kept back of the invocation's time for saying that it failed.
+const RESERVE: Duration = Duration::from_secs(1);
+
+/// How long to wait for another invocation before looking again: it mostly needs milliseconds.
+const LOOK_AGAIN: Duration = Duration::from_millis(250);
+
+/// One alert with its claim.
 struct Due {
     alert: Alert,
     claim: Record,
-    thread: Record,
     place: Place,
 }
 
+/// What is to be done with the records that were read.
+#[derive(Default)]
+struct Turn {
+    due: Vec<Due>,
+    told: Vec<(Alert, Fate)>,
+    /// Somebody else is at one of them until then at the latest.
+    busy: Option<DateTime<Utc>>,
+    changed: Vec<Record>,
+}
+
 impl<S: Store, P: Publisher> Delivery<'_, S, P> {
-    /// Delivers all alerts of one event. On an error some may be out; they are confirmed, and the
-    /// event's next delivery tells the rest.
+    /// Delivers alerts: all of one event, or all about one subject. On an error some may be out; they are
+    /// confirmed, and the next delivery of their events tells the rest.
     pub async fn deliver(&self, alerts: Vec<Alert>) -> Result<Vec<(Alert, Fate)>, DeliveryError> {
         if alerts.is_empty() {
             return Ok(Vec::new());
@@ -78,19 +97,17 @@ impl<S: Store, P: Publisher> Delivery<'_, S, P> {
         let mut confirmed = Vec::new();
         let mut failure = None;
         for mut due in due {
-            let fate = match due.place {
-                Place::Repeats { count, .. } => Fate::Repeated { count },
-                Place::Opens | Place::Follows { .. } => match self.publisher.publish(&due.alert).await {
-                    Ok(()) => Fate::Published,
-                    Err(error) => {
-                        failure = Some(DeliveryError::Publish(error));
-                        break;
-                    }
-                },
-            };
+            if let Place::Repeats { count, .. } = due.place {
+                told.push((due.alert, Fate::Repeated { count }));
+                continue;
+            }
+            if let Err(error) = self.publisher.publish(&due.alert).await {
+                failure = Some(DeliveryError::Publish(error));
+                break;
+            }
             claim::confirm(&mut due.claim, &self.token, (self.now)());
             confirmed.push(due.claim);
-            told.push((due.alert, fate));
+            told.push((due.alert, Fate::Published));
         }
         self.confirm(confirmed).await;
         failure.map_or(Ok(told), Err)
@@ -99,75 +116,101 @@ impl<S: Store, P: Publisher> Delivery<'_, S, P> {
     /// Takes every claim that is free, in one transaction with the threads.
     async fn claim(&self, alerts: Vec<Alert>) -> Result<(Vec<Due>, Vec<(Alert, Fate)>), DeliveryError> {
         let keys: Vec<(Key, Key)> = alerts.iter().map(keys).collect();
-        let wanted: Vec<Key> =
+        let mut wanted: Vec<Key> =
             keys.iter().flat_map(|(claim, thread)| [claim.clone(), thread.clone()]).collect();
+        wanted.sort();
+        wanted.dedup();
+        let left = (self.deadline - (self.now)()).to_std().unwrap_or_default();
+        let give_up = Instant::now() + left.saturating_sub(RESERVE);
         let mut last = StoreError::Conflict;
         let mut attempt = 0;
-        while attempt < TRIES {
-            let mut records = match self.store.load(&wanted).await {
+        while attempt < TRIES && (attempt == 0 || Instant::now() < give_up) {
+            if attempt > 0 {
+                super::pause(&self.token, attempt).await;
+            }
+            let records = match self.store.load(&wanted).await {
                 Ok(records) => records,
                 Err(error) => {
                     last = error;
                     attempt += 1;
-                    super::pause(&self.token, attempt).await;
                     continue;
                 }
             };
-            let now = (self.now)();
-            let mut take = |key: &Key| {
-                let found = records.iter().position(|record| record.key == *key);
-                found.map_or_else(|| Record::new(key.clone()), |at| records.swap_remove(at).fresh(now))
-            };
-            let mut due: Vec<Due> = Vec::new();
-            let mut told = Vec::new();
-            let mut busy = None;
-            for (alert, (claim_key, thread_key)) in alerts.iter().zip(&keys) {
-                let mut claim = take(claim_key);
-                match claim::standing(&claim, &self.token, now) {
-                    Standing::Done => told.push((alert.clone(), Fate::AlreadyTold)),
-                    Standing::Taken(until) => busy = busy.max(Some(until)),
-                    Standing::Free => {
-                        let mut thread = take(thread_key);
-                        claim::take(&mut claim, &self.token, self.deadline + GRACE, now);
-                        let (alert, place) = enter(alert, &mut thread);
-                        due.push(Due { alert, claim, thread, place });
-                    }
-                }
-            }
-            if let Some(until) = busy {
-                if until >= self.deadline {
+            let turn = self.turn(&alerts, &keys, records);
+            if let Some(until) = turn.busy {
+                // Told by somebody else, it is done; if he dies, the lease runs out.
+                let now = Instant::now();
+                if now >= give_up {
                     return Err(DeliveryError::Busy(until));
                 }
-                tokio::time::sleep((until - now).to_std().unwrap_or_default()).await;
+                let lease = (until - (self.now)()).to_std().unwrap_or_default();
+                tokio::time::sleep_until(give_up.min(now + lease.min(LOOK_AGAIN))).await;
                 continue;
             }
-            if due.is_empty() {
-                return Ok((due, told));
+            if turn.due.is_empty() {
+                return Ok((turn.due, turn.told));
             }
-            let changed: Vec<Record> =
-                due.iter().flat_map(|due| [due.claim.clone(), due.thread.clone()]).collect();
-            match self.store.save(&changed).await {
+            match self.store.save(&turn.changed).await {
                 Ok(()) => {
+                    let mut due = turn.due;
                     for due in &mut due {
                         due.claim.version = due.claim.version.saturating_add(1);
                     }
-                    return Ok((due, told));
+                    return Ok((due, turn.told));
                 }
                 // Also after no answer: if the write did happen, the claim read next bears this token.
                 Err(error) => {
                     last = error;
                     attempt += 1;
-                    super::pause(&self.token, attempt).await;
                 }
             }
         }
         Err(last.into())
     }
 
+    /// What there is to do about each alert, as the records stand now.
+    fn turn(&self, alerts: &[Alert], keys: &[(Key, Key)], records: Vec<Record>) -> Turn {
+        let now = (self.now)();
+        let mut records: HashMap<Key, Record> =
+            records.into_iter().map(|record| (record.key.clone(), record.fresh(now))).collect();
+        let mut take = |key: &Key| records.remove(key).unwrap_or_else(|| Record::new(key.clone()));
+        let mut threads: BTreeMap<&Key, Record> = BTreeMap::new();
+        let mut claims: BTreeSet<&Key> = BTreeSet::new();
+        let mut turn = Turn::default();
+        for (alert, (claim_key, thread_key)) in alerts.iter().zip(keys) {
+            if !claims.insert(claim_key) {
+                // The same event twice in one batch.
+                turn.told.push((alert.clone(), Fate::AlreadyTold));
+                continue;
+            }
+            let mut claim = take(claim_key);
+            match claim::standing(&claim, &self.token, now) {
+                Standing::Done => turn.told.push((alert.clone(), Fate::AlreadyTold)),
+                Standing::Taken(until) => turn.busy = turn.busy.max(Some(until)),
+                Standing::Free => {
+                    let thread = threads.entry(thread_key).or_insert_with(|| take(thread_key));
+                    // Whoever took the claim before entered the thread with it.
+                    let counted = claim.claim.is_some();
+                    let (alert, place) = enter(alert, thread, counted, now);
+                    match place {
+                        Place::Repeats { .. } => claim::confirm(&mut claim, &self.token, now),
+                        Place::Opens | Place::Follows { .. } => {
+                            claim::take(&mut claim, &self.token, self.deadline + GRACE, now);
+                        }
+                    }
+                    turn.changed.push(claim.clone());
+                    turn.due.push(Due { alert, claim, place });
+                }
+            }
+        }
+        turn.changed.extend(threads.into_values());
+        turn
+    }
+
     /// The messages are out. Failing to note it may repeat one, which is better than losing one.
     async fn confirm(&self, mut claims: Vec<Record>) {
         for attempt in 1..=TRIES {
-            if claims.is_empty() {
+            if claims.is_empty() || (attempt > 1 && (self.now)() >= self.deadline) {
                 return;
             }
             match self.store.save(&claims).await {
@@ -201,7 +244,7 @@ fn keys(alert: &Alert) -> (Key, Key) {
 }
 
 /// Enters an alert into its thread and dresses it accordingly.
-fn enter(alert: &Alert, thread: &mut Record) -> (Alert, Place) {
+fn enter(alert: &Alert, thread: &mut Record, counted: bool, now: DateTime<Utc>) -> (Alert, Place) {
     let mut alert = alert.clone();
     let detections: Vec<&'static str> = alert.findings.iter().map(|finding| finding.detection.id).collect();
     let entry = Entry {
@@ -209,7 +252,9 @@ fn enter(alert: &Alert, thread: &mut Record) -> (Alert, Place) {
         source: &alert.activity.id,
         detections: &detections,
         severity: alert.severity(),
+        counted,
     };
+    thread.touch(now);
     let place = thread::enter(thread, &entry);
     match &place {
         Place::Opens => {

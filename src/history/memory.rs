@@ -14,6 +14,7 @@ pub struct Memory {
     records: HashMap<Key, Record>,
     kept: bool,
     at_once: bool,
+    now: DateTime<Utc>,
 }
 
 /// After an account begins to be watched, first sightings teach for so long before they tell.
@@ -61,7 +62,7 @@ impl Memory {
         for record in found {
             records.insert(record.key.clone(), record.fresh(now));
         }
-        Self { records, kept: true, at_once: false }
+        Self { records, kept: true, at_once: false, now }
     }
 
     /// Without a warm-up: first sightings are told from the first event on.
@@ -101,6 +102,11 @@ impl Memory {
     /// As [`Memory::about`], for what is remembered over all regions of the account.
     pub fn across(&self, activity: &Activity, kind: Kind, id: &str) -> Option<&Record> {
         self.records.get(&Key::new(&activity.account, "", kind, id))
+    }
+
+    /// When it was read: what changes is kept from then on, whatever time the event claims for itself.
+    pub(super) fn now(&self) -> DateTime<Utc> {
+        self.now
     }
 
     pub(super) fn records(&self) -> impl Iterator<Item = &Record> {

@@ -11,11 +11,14 @@
 //! is scanned.
 //!
 //! **Bounds.** A record keeps at most [`Record::MOST_TRACES`] traces of at most
-//! [`Trace::LONGEST_DETAIL`] characters, [`thread::MOST_WINDOWS`] windows, and expires: see
+//! [`Trace::LONGEST_DETAIL`] bytes, [`thread::MOST_WINDOWS`] windows, and expires: see
 //! [`Kind::keep`]. Deletion by the store may be late, so expiry is checked on read.
 
+pub mod batch;
 pub mod claim;
 pub mod deliver;
+#[cfg(feature = "aws")]
+pub mod dynamodb;
 pub mod ecs;
 mod evidence;
 mod in_memory;

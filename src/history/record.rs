@@ -129,6 +129,7 @@ fn is_zero(score: &u32) -> bool {
 }
 
 impl Trace {
+    /// Bytes.
     pub const LONGEST_DETAIL: usize = 400;
 }
 
@@ -175,9 +176,7 @@ impl Record {
     /// Remembers a trace once; of too many, the newest of what there is most of stay. True where it was news.
     pub fn add(&mut self, mut trace: Trace) -> bool {
         // Before it is compared: what was cut has to be recognised.
-        if let Some((end, _)) = trace.detail.char_indices().nth(Trace::LONGEST_DETAIL) {
-            trace.detail.truncate(end);
-        }
+        trace.detail.truncate(trace.detail.floor_char_boundary(Trace::LONGEST_DETAIL));
         if self.traces.iter().any(|known| {
             known.source == trace.source && known.label == trace.label && known.detail == trace.detail
         }) {
@@ -185,10 +184,8 @@ impl Record {
         }
         let at = self.traces.partition_point(|known| known <= &trace);
         self.traces.insert(at, trace);
-        if self.traces.len() > Self::MOST_TRACES {
-            self.drop_one();
-        }
-        true
+        // What was dropped before is dropped again, and changes nothing.
+        self.traces.len() <= Self::MOST_TRACES || self.drop_one() != Some(at)
     }
 
     /// As [`Record::add`] for what happens all the time: of the same label and detail only the earliest
@@ -209,15 +206,15 @@ impl Record {
 
     /// Of too many traces goes the oldest of what there is most of: a flood of one thing must not wash
     /// away the one trace of another.
-    fn drop_one(&mut self) {
+    fn drop_one(&mut self) -> Option<usize> {
         let count = |trace: &Trace| {
             self.traces.iter().filter(|it| it.label == trace.label && it.detail == trace.detail).count()
         };
         let counts: Vec<usize> = self.traces.iter().map(count).collect();
         let most = counts.iter().copied().max().unwrap_or_default();
-        if let Some(at) = counts.iter().position(|count| *count == most) {
-            self.traces.remove(at);
-        }
+        let at = counts.iter().position(|count| *count == most)?;
+        self.traces.remove(at);
+        Some(at)
     }
 
     /// Remembers that it was seen; the earliest event time stays. True where that was news.

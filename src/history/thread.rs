@@ -21,8 +21,8 @@ pub struct Window {
     pub start: DateTime<Utc>,
     /// The event that opened it.
     pub opener: String,
-    /// What has been told in it, and by which event. Until that event's claim is confirmed the event
-    /// still owes the message.
+    /// What has been told in it (detections, higher severities, round counts), and by which event. Until
+    /// that event's claim is confirmed the event still owes the message.
     pub told: BTreeMap<String, String>,
     /// The most severe that has been told.
     pub severity: Severity,
@@ -39,6 +39,8 @@ pub struct Entry<'a> {
     /// Ids of what matched.
     pub detections: &'a [&'static str],
     pub severity: Severity,
+    /// It has been here before, and was not told to the end.
+    pub counted: bool,
 }
 
 /// What an alert is to its thread.
@@ -57,7 +59,6 @@ pub enum Place {
 /// An event that comes again before its message is confirmed (a crash, a retry) is told by the same
 /// rule: what it was the first to tell, it still owes. Callers have checked that it is not confirmed.
 pub fn enter(record: &mut Record, entry: &Entry<'_>) -> Place {
-    record.touch(entry.time);
     let Some(window) = record.windows.iter_mut().find(|window| (entry.time - window.start).abs() < LENGTH)
     else {
         let told = entry.detections.iter().map(|id| ((*id).to_owned(), entry.source.to_owned())).collect();
@@ -73,24 +74,23 @@ pub fn enter(record: &mut Record, entry: &Entry<'_>) -> Place {
         return Place::Opens;
     }
     let start = window.start;
-    window.count = window.count.saturating_add(1);
-    let count = window.count;
-    let mut news = Vec::new();
-    for id in entry.detections {
-        let teller = window.told.entry((*id).to_owned()).or_insert_with(|| entry.source.to_owned());
-        if teller == entry.source {
-            news.push((*id).to_owned());
+    if !entry.counted {
+        window.count = window.count.saturating_add(1);
+        if is_milestone(window.count) {
+            let count = format!("{} events so far", window.count);
+            window.told.insert(count, entry.source.to_owned());
         }
+    }
+    for id in entry.detections {
+        window.told.entry((*id).to_owned()).or_insert_with(|| entry.source.to_owned());
     }
     if entry.severity > window.severity {
         window.severity = entry.severity;
-        if news.is_empty() {
-            news.push(format!("severity is now {}", entry.severity));
-        }
+        window.told.insert(format!("severity is now {}", entry.severity), entry.source.to_owned());
     }
-    if news.is_empty() && is_milestone(count) {
-        news.push(format!("{count} events so far"));
-    }
+    let owed = window.told.iter().filter(|(_, teller)| *teller == entry.source);
+    let news: Vec<String> = owed.map(|(what, _)| what.clone()).collect();
+    let count = window.count;
     if news.is_empty() { Place::Repeats { start, count } } else { Place::Follows { start, news, count } }
 }
 

@@ -205,10 +205,10 @@ struct Trail<'a> {
 
 impl Trail<'_> {
     fn see(&mut self, kind: Kind, id: &str) {
-        let (time, source) = (self.activity.time, self.activity.id.clone());
+        let (time, now, source) = (self.activity.time, self.memory.now(), self.activity.id.clone());
         let key = Key::new(&self.activity.account, &self.activity.region, kind, id);
         // Seen again: written only when its time would run out, so that an ordinary event writes little.
-        self.change(key, |record| record.see(time, &source) || record.is_half_spent(time));
+        self.change(key, |record| record.see(time, &source) || record.is_half_spent(now));
     }
 
     fn note(&mut self, note: Note) {
@@ -228,7 +228,7 @@ impl Trail<'_> {
         let before = self.changed.get(&key).cloned();
         let Some(mut record) = before.or_else(|| self.memory.take(&key)) else { return };
         if change(&mut record) {
-            record.touch(self.activity.time);
+            record.touch(self.memory.now());
             self.changed.insert(key, record);
         }
     }

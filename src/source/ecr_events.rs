@@ -1,18 +1,29 @@
 //! ECR's own events. They name no actor.
 
+use chrono::SecondsFormat;
 use serde_json::Value;
 
 use super::Reading;
 use super::envelope::{Envelope, Own};
 use super::fields::{Arn, get, objects, str, text, texts};
 use super::findings;
-use crate::activity::{Action, GuardRail, GuardRailChange, Scan, ScanSource};
+use crate::activity::{Action, Activity, GuardRail, GuardRailChange, Scan, ScanSource};
 
 /// `ECR Image Scan`: the counts of a basic scan.
 pub(super) fn scan(detail: &Value, envelope: &Envelope<'_>) -> Reading {
     let scan = counted(detail, envelope, ScanSource::Basic);
-    let activity = envelope.activity(detail, Own::default(), None, None, Action::ImageScanned(scan));
-    Reading::of(vec![activity])
+    Reading::of(vec![scanned(detail, envelope, scan)])
+}
+
+/// One scan is one event, by whatever ways it comes: its image and time name it.
+pub(super) fn scanned(detail: &Value, envelope: &Envelope<'_>, scan: Scan) -> Activity {
+    let named = !scan.repository.is_empty() && !scan.digest.is_empty();
+    let id = envelope.time.filter(|_| named).map(|time| {
+        let time = time.to_rfc3339_opts(SecondsFormat::AutoSi, true);
+        format!("{}|{}|{}|{time}", scan.registry, scan.repository, scan.digest)
+    });
+    let own = Own { id, ..Own::default() };
+    envelope.activity(detail, own, None, None, Action::ImageScanned(scan))
 }
 
 /// A scan told by counts, as ECR and Inspector write it. Inspector puts the repository's ARN where ECR

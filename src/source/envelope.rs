@@ -9,6 +9,8 @@ use crate::activity::{Action, Activity, Actor, ApiCall, Cloud};
 
 /// CloudTrail and EventBridge are younger than EC2, and nothing of EC2 is older than this.
 const FIRST_YEAR: i32 = 2006;
+/// The longest id that is kept as it is, in bytes.
+const LONGEST_ID: usize = 400;
 /// How far an event's clock may be ahead of ours.
 const AHEAD: TimeDelta = TimeDelta::days(2);
 
@@ -99,7 +101,7 @@ impl<'a> Envelope<'a> {
     ) -> Activity {
         let time = own.time.or(self.time);
         Activity {
-            id: own.id.or_else(|| self.id.clone()).unwrap_or_else(|| content_id(record)),
+            id: bounded(own.id.or_else(|| self.id.clone()).unwrap_or_else(|| content_id(record))),
             time: time.unwrap_or(self.surroundings.received),
             time_is_arrival: time.is_none(),
             account: self.account(own.account),
@@ -110,6 +112,11 @@ impl<'a> Envelope<'a> {
             action,
         }
     }
+}
+
+/// Ids are remembered, and some logs let their writers choose them.
+fn bounded(id: String) -> String {
+    if id.len() <= LONGEST_ID { id } else { format!("long-{}", crate::hash::hex(&[&id])) }
 }
 
 /// An id for a record that has none: the same content, the same id.

@@ -15,8 +15,7 @@ pub(super) fn scan(detail: &Value, envelope: &Envelope<'_>) -> Reading {
     if scan.repository.is_empty() && scan.digest.is_empty() {
         return Reading::ignored();
     }
-    let activity = envelope.activity(detail, Own::default(), None, None, Action::ImageScanned(scan));
-    Reading::of(vec![activity])
+    Reading::of(vec![ecr_events::scanned(detail, envelope, scan)])
 }
 
 /// `Inspector2 Finding`: one finding, opened, changed, closed or suppressed.

@@ -3,7 +3,7 @@
 use std::process::Stdio;
 use std::sync::{Arc, Mutex};
 
-use lambda_simulator::{InvocationBuilder, InvocationStatus, Simulator};
+use lambda_simulator::{Invocation, InvocationBuilder, InvocationStatus, Simulator};
 use serde_json::Value;
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, Command};
@@ -48,6 +48,15 @@ pub fn spawn(environment: impl IntoIterator<Item = (String, String)>) -> (Child,
     (child, lines)
 }
 
+fn invocation(payload: Value, timeout_ms: u64) -> Invocation {
+    InvocationBuilder::new()
+        .payload(payload)
+        .timeout_ms(timeout_ms)
+        .function_arn(format!("arn:aws:lambda:{REGION}:{ACCOUNT}:function:imagewarden"))
+        .build()
+        .unwrap()
+}
+
 impl Function {
     pub async fn start(endpoint: &str, topic: &str, more: &[(&str, &str)]) -> Self {
         let simulator =
@@ -65,13 +74,7 @@ impl Function {
     }
 
     pub async fn invoke_within(&self, payload: Value, timeout_ms: u64) -> Result<Value, (String, String)> {
-        let invocation = InvocationBuilder::new()
-            .payload(payload)
-            .timeout_ms(timeout_ms)
-            .function_arn(format!("arn:aws:lambda:{REGION}:{ACCOUNT}:function:imagewarden"))
-            .build()
-            .unwrap();
-        let id = self.simulator.enqueue(invocation).await;
+        let id = self.simulator.enqueue(invocation(payload, timeout_ms)).await;
         let state = self.simulator.wait_for_invocation_complete(&id, PATIENCE).await.unwrap();
         match state.status {
             InvocationStatus::Success => Ok(state.response.unwrap().payload),
@@ -96,6 +99,18 @@ impl Function {
             .filter(|line| line.get("_aws").is_some())
             .filter_map(|line| line.get(name)?.as_f64())
             .sum()
+    }
+
+    /// Its process id.
+    pub fn id(&self) -> u32 {
+        self.child.id().unwrap()
+    }
+
+    /// Hands it an event and waits for its process to end.
+    pub async fn invoke_to_death(&mut self, payload: Value, timeout_ms: u64) {
+        let invocation = invocation(payload, timeout_ms);
+        self.simulator.enqueue(invocation).await;
+        tokio::time::timeout(PATIENCE, self.child.wait()).await.expect("it lives on").unwrap();
     }
 
     /// The process is still the same one.

@@ -1,4 +1,4 @@
-//! A moto server: SNS, SQS, SSM, S3, ECR and EC2, emulated. Needs a Python that has moto:
+//! A moto server: SNS, SQS, SSM, S3, ECR, EC2 and DynamoDB, emulated. Needs a Python that has moto:
 //! `IMAGEWARDEN_PYTHON`, else `.venv/bin/python`.
 
 use std::process::{Child, Command, Stdio};
@@ -108,6 +108,29 @@ impl Moto {
         let queue = format!("arn:aws:sqs:{}:{ACCOUNT}:{name}", super::REGION);
         sns.subscribe().topic_arn(&topic).protocol("sqs").endpoint(queue).send().await.unwrap();
         (topic, url)
+    }
+
+    /// An empty history; the table's name.
+    pub async fn table(&self, name: &str) -> String {
+        use aws_sdk_dynamodb::types::{
+            AttributeDefinition, BillingMode, KeySchemaElement, KeyType, ScalarAttributeType,
+        };
+        let attribute = AttributeDefinition::builder()
+            .attribute_name("pk")
+            .attribute_type(ScalarAttributeType::S)
+            .build()
+            .unwrap();
+        let key = KeySchemaElement::builder().attribute_name("pk").key_type(KeyType::Hash).build().unwrap();
+        aws_sdk_dynamodb::Client::new(&self.sdk)
+            .create_table()
+            .table_name(name)
+            .attribute_definitions(attribute)
+            .key_schema(key)
+            .billing_mode(BillingMode::PayPerRequest)
+            .send()
+            .await
+            .unwrap();
+        name.to_owned()
     }
 
     pub async fn queue(&self, name: &str) -> String {

@@ -19,6 +19,29 @@ pub struct Request {
 }
 
 impl Request {
+    /// The next request of a connection; nothing when it ends.
+    pub async fn read(stream: &mut BufReader<TcpStream>) -> std::io::Result<Option<Self>> {
+        let mut line = String::new();
+        if stream.read_line(&mut line).await? == 0 {
+            return Ok(None);
+        }
+        let mut parts = line.split_whitespace();
+        let (method, path) = (parts.next().unwrap().to_owned(), parts.next().unwrap().to_owned());
+        let mut headers = BTreeMap::new();
+        loop {
+            let mut line = String::new();
+            stream.read_line(&mut line).await?;
+            match line.trim_end().split_once(':') {
+                Some((name, value)) => headers.insert(name.to_ascii_lowercase(), value.trim().to_owned()),
+                None => break,
+            };
+        }
+        let length = headers.get("content-length").map_or(0, |length| length.parse().unwrap());
+        let mut body = vec![0; length];
+        stream.read_exact(&mut body).await?;
+        Ok(Some(Request { method, path, headers, body: String::from_utf8(body).unwrap() }))
+    }
+
     /// The API's name, whatever protocol it speaks: `DescribeImages`.
     pub fn action(&self) -> &str {
         match self.headers.get("x-amz-target") {
@@ -112,6 +135,22 @@ impl Response {
             .header("x-amzn-errortype", code)
     }
 
+    /// Sends it, after its delay.
+    pub async fn write(&self, stream: &mut BufReader<TcpStream>) -> std::io::Result<()> {
+        tokio::time::sleep(self.delay).await;
+        let mut head = format!(
+            "HTTP/1.1 {} Answer\r\nContent-Length: {}\r\nConnection: close\r\n",
+            self.status,
+            self.body.len()
+        );
+        for (name, value) in &self.headers {
+            head.push_str(&format!("{name}: {value}\r\n"));
+        }
+        stream.write_all(format!("{head}\r\n").as_bytes()).await?;
+        stream.write_all(&self.body).await?;
+        stream.flush().await
+    }
+
     /// How SNS takes a message.
     pub fn published() -> Self {
         Self::ok(
@@ -160,37 +199,8 @@ async fn serve(
     answer: &(dyn Fn(&Request) -> Response + Send + Sync),
 ) -> std::io::Result<()> {
     let mut stream = BufReader::new(stream);
-    let mut line = String::new();
-    if stream.read_line(&mut line).await? == 0 {
-        return Ok(());
-    }
-    let mut parts = line.split_whitespace();
-    let (method, path) = (parts.next().unwrap().to_owned(), parts.next().unwrap().to_owned());
-    let mut headers = BTreeMap::new();
-    loop {
-        let mut line = String::new();
-        stream.read_line(&mut line).await?;
-        match line.trim_end().split_once(':') {
-            Some((name, value)) => headers.insert(name.to_ascii_lowercase(), value.trim().to_owned()),
-            None => break,
-        };
-    }
-    let length = headers.get("content-length").map_or(0, |length| length.parse().unwrap());
-    let mut body = vec![0; length];
-    stream.read_exact(&mut body).await?;
-    let request = Request { method, path, headers, body: String::from_utf8(body).unwrap() };
+    let Some(request) = Request::read(&mut stream).await? else { return Ok(()) };
     let response = answer(&request);
     seen.lock().unwrap().push(request);
-    tokio::time::sleep(response.delay).await;
-    let mut head = format!(
-        "HTTP/1.1 {} Answer\r\nContent-Length: {}\r\nConnection: close\r\n",
-        response.status,
-        response.body.len()
-    );
-    for (name, value) in &response.headers {
-        head.push_str(&format!("{name}: {value}\r\n"));
-    }
-    stream.write_all(format!("{head}\r\n").as_bytes()).await?;
-    stream.write_all(&response.body).await?;
-    stream.flush().await
+    response.write(&mut stream).await
 }

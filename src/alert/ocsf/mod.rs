@@ -260,6 +260,9 @@ fn unmapped(alert: &Alert, limits: Limits) -> Value {
     if let Some(note) = &alert.policy_note {
         unmapped.insert("policy".into(), shown(note, 1_024).into());
     }
+    if alert.may_repeat {
+        unmapped.insert("may_repeat".into(), true.into());
+    }
     if alert.activity.time_is_arrival {
         unmapped.insert("time_is_arrival".into(), true.into());
     }

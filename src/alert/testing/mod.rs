@@ -101,6 +101,7 @@ pub fn alert(activity: Activity, subject: Subject, findings: Vec<Finding>) -> Al
         below_floor: false,
         window_start,
         policy_note: None,
+        may_repeat: false,
         update: false,
     }
 }

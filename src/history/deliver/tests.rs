@@ -3,7 +3,9 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
-use chrono::TimeZone;
+use std::time::Duration;
+
+use chrono::{TimeDelta, TimeZone};
 use serde_json::Map;
 
 use super::*;
@@ -70,6 +72,7 @@ fn alert(source: &str, minute: i64, detections: &[&'static Detection]) -> Alert 
         below_floor: false,
         window_start: at(0),
         policy_note: None,
+        may_repeat: false,
         update: false,
     }
 }
@@ -89,6 +92,19 @@ impl Publisher for Mailbox {
         }
         self.sent.lock().unwrap().push(alert.clone());
         Ok(())
+    }
+}
+
+/// Takes its time.
+struct Slow<'a> {
+    mailbox: &'a Mailbox,
+    time: Duration,
+}
+
+impl Publisher for Slow<'_> {
+    async fn publish(&self, alert: &Alert) -> Result<(), String> {
+        tokio::time::sleep(self.time).await;
+        self.mailbox.publish(alert).await
     }
 }
 
@@ -197,9 +213,76 @@ async fn while_another_invocation_tells_it_this_one_neither_tells_nor_acknowledg
     let (store, mailbox) = (InMemory::default(), Mailbox::default());
     mailbox.failures.store(1, Ordering::SeqCst);
     deliver(&store, &mailbox, "a", 0, alert("e1", 0, &[&FIRST])).await.unwrap_err();
-    let busy = deliver(&store, &mailbox, "b", 0, alert("e1", 0, &[&FIRST])).await;
+    let now = || at(0);
+    let delivery = Delivery {
+        store: &store,
+        publisher: &mailbox,
+        token: "b".to_owned(),
+        deadline: at(0) + TimeDelta::milliseconds(1_300),
+        now: &now,
+    };
+    let busy = delivery.deliver(vec![alert("e1", 0, &[&FIRST])]).await.map(|_| ());
     assert!(matches!(busy, Err(DeliveryError::Busy(_))), "{busy:?}");
     assert_eq!(mailbox.count(), 0);
+}
+
+#[tokio::test]
+async fn who_waits_for_another_invocation_learns_that_it_told() {
+    let (store, mailbox) = (InMemory::default(), Mailbox::default());
+    let slow = Slow { mailbox: &mailbox, time: Duration::from_millis(400) };
+    let now = || at(0);
+    let delivery = |token: &str| Delivery {
+        store: &store,
+        publisher: &slow,
+        token: token.to_owned(),
+        deadline: at(0) + TimeDelta::seconds(20),
+        now: &now,
+    };
+    let (one, other) = (delivery("a"), delivery("b"));
+    let (one, other) = tokio::join!(
+        one.deliver(vec![alert("e1", 0, &[&FIRST])]),
+        other.deliver(vec![alert("e1", 0, &[&FIRST])])
+    );
+    let mut fates = [one, other].map(|told| format!("{:?}", told.unwrap()[0].1));
+    fates.sort();
+    assert_eq!(fates, ["AlreadyTold", "Published"]);
+    assert_eq!(mailbox.count(), 1);
+}
+
+#[tokio::test]
+async fn a_batch_about_one_subject_is_one_thread_however_many_events() {
+    let (store, mailbox) = (Faulty::default(), Mailbox::default());
+    let now = || at(0);
+    let delivery =
+        Delivery { store: &store, publisher: &mailbox, token: "a".to_owned(), deadline: at(1), now: &now };
+    let alerts: Vec<Alert> =
+        (0..500).map(|number| alert(&format!("e{number}"), number % 60, &[&FIRST])).collect();
+    let twice = [alerts.clone(), alerts[..5].to_vec()].concat();
+    let told = delivery.deliver(twice).await.unwrap();
+    assert_eq!(mailbox.count(), 3, "the first, at 10, and at 100");
+    let fates = |fate: fn(&Fate) -> bool| told.iter().filter(|(_, it)| fate(it)).count();
+    assert_eq!(fates(|fate| *fate == Fate::Published), 3);
+    assert_eq!(fates(|fate| matches!(fate, Fate::Repeated { .. })), 497);
+    assert_eq!(fates(|fate| *fate == Fate::AlreadyTold), 5);
+    let again = delivery.deliver(alerts).await.unwrap();
+    assert!(again.iter().all(|(_, fate)| *fate == Fate::AlreadyTold));
+    assert_eq!(mailbox.count(), 3);
+}
+
+/// The tenth event's message is owed until it is out, whatever comes in between.
+#[tokio::test]
+async fn a_round_count_is_not_lost_with_who_was_to_tell_it() {
+    let (store, mailbox) = (InMemory::default(), Mailbox::default());
+    for number in 0..9 {
+        deliver(&store, &mailbox, "a", 0, alert(&format!("e{number}"), 0, &[&FIRST])).await.unwrap();
+    }
+    mailbox.failures.store(1, Ordering::SeqCst);
+    deliver(&store, &mailbox, "b", 0, alert("tenth", 0, &[&FIRST])).await.unwrap_err();
+    deliver(&store, &mailbox, "c", 0, alert("eleventh", 0, &[&FIRST])).await.unwrap();
+    assert_eq!(mailbox.count(), 1);
+    assert_eq!(deliver(&store, &mailbox, "d", 2, alert("tenth", 0, &[&FIRST])).await, Ok(Fate::Published));
+    let next = deliver(&store, &mailbox, "e", 2, alert("twelfth", 0, &[&FIRST])).await;
+    assert_eq!(next, Ok(Fate::Repeated { count: 12 }), "nobody is counted twice");
 }
 
 #[tokio::test]
