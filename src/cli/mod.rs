@@ -6,6 +6,7 @@ mod explain;
 mod hunt;
 mod inputs;
 mod judging;
+mod learn;
 pub mod output;
 mod policy;
 mod replay;
@@ -34,6 +35,8 @@ enum Command {
     Explain(explain::Options),
     /// Show what archives of log files would have raised: months of a trail in minutes.
     Hunt(hunt::Options),
+    /// Write a policy from archives: who and what is in habitual use, with the evidence.
+    Learn(learn::Options),
     /// Say what launch scripts would do, before they are used.
     UserData(user_data::Options),
     /// Check, show or describe the policy file.
@@ -68,6 +71,9 @@ pub struct Judging {
     /// Tell first sightings at once, instead of learning from them.
     #[arg(long)]
     no_warm_up: bool,
+    /// First sightings to begin with, as `learn --seed` writes them; then no warm-up is needed.
+    #[arg(long, value_name = "FILE")]
+    seed: Option<PathBuf>,
 }
 
 /// How alerts are printed.
@@ -97,6 +103,7 @@ pub async fn run(arguments: Arguments) -> miette::Result<Outcome> {
         Command::Check(options) => check::run(options).await,
         Command::Explain(options) => explain::run(options).await,
         Command::Hunt(options) => hunt::run(options).await,
+        Command::Learn(options) => learn::run(options).await,
         Command::UserData(options) => user_data::run(&options),
         Command::Policy(command) => policy::run(command),
         Command::Detections(options) => detections::run(&options),

@@ -8,7 +8,7 @@ use super::draft::{Draft, Entry};
 use super::hours::{self, plain};
 use super::images::{Key, Launched};
 use super::seen::Seen;
-use super::{Learner, seed};
+use super::Learner;
 use crate::activity::{Action, Activity, ActorKind, ImageRef};
 use crate::alert::count;
 use crate::detection::Context;
@@ -84,7 +84,7 @@ impl Learner {
         let span = self.span.map_or_else(String::new, |(first, last)| {
             format!(", {} to {}", first.format("%Y-%m-%d"), last.format("%Y-%m-%d"))
         });
-        header.push(format!("{} judged{span}.", count(self.activities, "activity was", "activities were")));
+        header.push(format!("From {}{span}.", count(self.activities, "activity", "activities")));
         if !self.accounts.is_empty() {
             let named: Vec<&str> = self.accounts.iter().take(12).map(String::as_str).collect();
             let rest = self.accounts.len().saturating_sub(named.len());
@@ -295,7 +295,9 @@ impl Learner {
         for image in images {
             let name = image.fact.name.as_deref().unwrap_or("unnamed");
             let evidence = format!("{name}, of {owner}: {}", image.launched.told());
-            let id = image.key.image.clone();
+            // A template or a parameter may have led to it.
+            let id = if image_id(&image.fact.image_id) { &image.fact.image_id } else { &image.key.image };
+            let id = id.clone();
             let entry = if let Some(why) = &image.malicious {
                 Entry::refused(id, evidence, why.clone())
             } else if refused_by_age {
@@ -398,14 +400,10 @@ impl Learner {
             Push::Refused("the root user")
         } else if pushed.kind == Some(ActorKind::Unknown) || pushed.kind.is_none() {
             Push::Refused("what kind of identity it is, is not known")
-        } else if pushed.seen.days() < 2 {
-            Push::Refused("on one day only")
+        } else if !pushed.seen.is_habit() {
+            Push::Refused(if pushed.seen.days() < 2 { "on one day only" } else { "on two days only" })
         } else if foreign {
-            if pushed.seen.is_habit() {
-                Push::Odd("an identity of another account")
-            } else {
-                Push::Refused("an identity of another account, seldom")
-            }
+            Push::Odd("an identity of another account")
         } else {
             Push::Usual
         }
@@ -441,11 +439,6 @@ impl Learner {
             });
         }
     }
-
-    /// What was seen first, for `check`, `hunt` and the function to begin with: JSON lines.
-    pub fn write_seed(&self, out: &mut dyn std::io::Write) -> std::io::Result<seed::Written> {
-        self.seeds.write(out)
-    }
 }
 
 enum Push {
@@ -465,8 +458,17 @@ struct Foreign<'a> {
 impl Launched {
     fn told(&self) -> String {
         let instances = count(self.instances, "instance", "instances");
-        let by: Vec<&str> = self.principals.iter().take(2).map(String::as_str).collect();
-        format!("{} of {instances}, by {}", self.seen.told("launch", "launches"), by.join(", "))
+        let by: Vec<&str> = self.principals.iter().take(2).map(|it| name_of(it)).collect();
+        let more = if self.principals.len() > by.len() { " and others" } else { "" };
+        format!("{} ({instances}), by {}{more}", self.seen.told("launch", "launches"), by.join(", "))
+    }
+}
+
+/// The last part of an ARN: what a reader knows a role or user by.
+fn name_of(principal: &str) -> &str {
+    match principal.rsplit(['/', ':']).next() {
+        Some(name) if principal.starts_with("arn:") && !name.is_empty() => name,
+        _ => principal,
     }
 }
 

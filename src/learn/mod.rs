@@ -28,13 +28,14 @@ mod tests;
 
 pub use draft::{Draft, Entry};
 pub use merge::{MergeError, diff};
-pub use seed::{SeedError, read_seed};
+pub use seed::{SeedError, Written, read_seed, sow};
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, Utc};
 
 use crate::activity::{Action, Activity};
+use crate::history::Record;
 use crate::policy::{Policy, Zone};
 use blame::Blame;
 use images::Images;
@@ -123,6 +124,19 @@ impl Learner {
             Action::ImageLaunched(_) => self.images.see(activity),
             _ => self.registries.see(&activity, &self.base),
         }
+    }
+
+    /// What was seen first, for a store to begin with.
+    pub fn sightings(&self) -> impl Iterator<Item = &Record> {
+        self.seeds.records()
+    }
+
+    /// The same as JSON lines, for `check` and `hunt`.
+    ///
+    /// # Errors
+    /// What the writer says.
+    pub fn write_seed(&self, out: &mut dyn std::io::Write) -> std::io::Result<Written> {
+        self.seeds.write(out)
     }
 
     pub fn activities(&self) -> u64 {

@@ -3,11 +3,16 @@
 //! JSON lines of history records, keyed as [`crate::history`] keys them, sorted. Sightings only: nothing
 //! in a seed can raise or answer an alert but that something is new.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{BufRead, Write};
 
 use crate::activity::Activity;
-use crate::history::{Key, Kind, Record, trail};
+use crate::history::{self, Key, Kind, Record, Store, StoreError, trail};
+
+/// Records written in one transaction; a store takes a hundred.
+const AT_ONCE: usize = 50;
+/// How often a conflicting or failing store is tried.
+const TRIES: usize = 6;
 
 /// Sightings as they come in.
 #[derive(Debug)]
@@ -28,15 +33,15 @@ pub struct Written {
 /// Why a seed could not be read.
 #[derive(Debug, thiserror::Error)]
 pub enum SeedError {
-    #[error("cannot read the seed: {0}")]
+    #[error("cannot read it: {0}")]
     Io(#[from] std::io::Error),
-    #[error("line {line} of the seed is no history record: {source}")]
+    #[error("line {line} is no history record: {source}")]
     Json { line: usize, source: serde_json::Error },
     #[error(
-        "line {line} of the seed holds more than a first sighting; `imagewarden learn --seed` writes no such line"
+        "line {line} holds something else than a first sighting, and `imagewarden learn --seed` writes nothing else"
     )]
     Other { line: usize },
-    #[error("the seed holds no record; write one with `imagewarden learn --seed FILE PATH...`")]
+    #[error("it holds no record; `imagewarden learn --seed FILE PATH...` writes one")]
     Empty,
 }
 
@@ -61,6 +66,10 @@ impl Seeds {
         }
     }
 
+    pub fn records(&self) -> impl Iterator<Item = &Record> {
+        self.records.values()
+    }
+
     pub fn write(&self, out: &mut dyn Write) -> std::io::Result<Written> {
         for record in self.records.values() {
             serde_json::to_writer(&mut *out, record)?;
@@ -69,10 +78,56 @@ impl Seeds {
         out.flush()?;
         Ok(Written { records: self.records.len() as u64, left_out: self.left_out })
     }
+}
 
-    pub fn records(&self) -> impl Iterator<Item = &Record> {
-        self.records.values()
+/// Puts a seed into a store. What the store knows already stays, and the earlier of two times counts, so
+/// that doing it again changes nothing. Returns how many records were news.
+///
+/// # Errors
+/// The store's, after some tries; what was written until then stays.
+pub async fn sow<S: Store>(store: &S, records: &[Record]) -> Result<u64, StoreError> {
+    let mut written = 0_u64;
+    for chunk in records.chunks(AT_ONCE) {
+        let mut attempt = 1;
+        loop {
+            match put(store, chunk).await {
+                Ok(news) => {
+                    written = written.saturating_add(news);
+                    break;
+                }
+                Err(error) if attempt >= TRIES => return Err(error),
+                Err(_) => history::pause("seed", attempt).await,
+            }
+            attempt += 1;
+        }
     }
+    Ok(written)
+}
+
+async fn put<S: Store>(store: &S, chunk: &[Record]) -> Result<u64, StoreError> {
+    let keys: BTreeSet<Key> = chunk.iter().map(|record| record.key.clone()).collect();
+    let keys: Vec<Key> = keys.into_iter().collect();
+    let known = store.load(&keys).await?;
+    let mut changed: BTreeMap<Key, (Record, bool)> = keys
+        .into_iter()
+        .map(|key| {
+            let known = known.iter().find(|record| record.key == key).cloned();
+            (key.clone(), (known.unwrap_or_else(|| Record::new(key)), false))
+        })
+        .collect();
+    for record in chunk {
+        let (Some((known, news)), Some(sighting)) = (changed.get_mut(&record.key), &record.sighting) else {
+            continue;
+        };
+        *news |= known.see(sighting.first, &sighting.source) || record.expires > known.expires;
+        known.expires = known.expires.max(record.expires);
+    }
+    let changed: Vec<Record> =
+        changed.into_values().filter(|(_, news)| *news).map(|(record, _)| record).collect();
+    if !changed.is_empty() {
+        store.save(&changed).await?;
+    }
+    Ok(changed.len() as u64)
 }
 
 /// Reads a seed.

@@ -93,7 +93,11 @@ impl Launches {
     pub fn text(&self) -> String {
         let mut text = format!(
             "{} of {} could not be judged: logs do not name the owner of an image.\n",
-            super::super::output::count(usize::try_from(self.total()).unwrap_or(usize::MAX), "launch", "launches"),
+            super::super::output::count(
+                usize::try_from(self.total()).unwrap_or(usize::MAX),
+                "launch",
+                "launches"
+            ),
             super::super::output::count(self.0.len(), "image", "images"),
         );
         let mut images: Vec<_> = self.0.iter().collect();
@@ -150,7 +154,8 @@ impl Launches {
 
 /// Names come from events: nothing but ids and regions gets into a command.
 fn is_image(text: &str) -> bool {
-    text.strip_prefix("ami-").is_some_and(|hex| !hex.is_empty() && hex.bytes().all(|it| it.is_ascii_hexdigit()))
+    text.strip_prefix("ami-")
+        .is_some_and(|hex| !hex.is_empty() && hex.bytes().all(|it| it.is_ascii_hexdigit()))
 }
 
 fn is_region(text: &str) -> bool {
@@ -161,6 +166,7 @@ fn is_region(text: &str) -> bool {
 /// What stands in events may bring control characters along.
 fn printable(text: &str) -> String {
     const LONGEST: usize = 120;
-    let shown: String = text.chars().take(LONGEST).map(|it| if it.is_control() { '\u{fffd}' } else { it }).collect();
+    let shown: String =
+        text.chars().take(LONGEST).map(|it| if it.is_control() { '\u{fffd}' } else { it }).collect();
     if shown.is_empty() { "unknown".to_owned() } else { shown }
 }

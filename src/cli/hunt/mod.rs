@@ -2,8 +2,8 @@
 
 mod launches;
 mod output;
-mod show;
-mod when;
+pub(super) mod show;
+pub(super) mod when;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -15,7 +15,6 @@ use imagewarden::activity::Activity;
 use imagewarden::alert::Alert;
 use imagewarden::archive::{self, Input, Progress, Sorted, Summary};
 use imagewarden::detection::REGISTRY;
-use imagewarden::history::InMemory;
 use imagewarden::history::deliver::Fate;
 use imagewarden::lookup::{Lookup, Recorded};
 use imagewarden::pipeline::Processed;
@@ -81,6 +80,9 @@ pub struct Options {
     /// Tell first sightings at once, instead of learning from them.
     #[arg(long)]
     no_warm_up: bool,
+    /// First sightings to begin with, as `learn --seed` writes them; then no warm-up is needed.
+    #[arg(long, value_name = "FILE")]
+    seed: Option<PathBuf>,
     /// Files read at the same time. Default: one for each core.
     #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(u16).range(1..))]
     jobs: Option<u16>,
@@ -121,7 +123,8 @@ pub async fn run(options: Options) -> miette::Result<Outcome> {
         hunt.judge(sorted, None::<&Recorded>, beside).await?;
     }
     let Hunt { tally, launches, .. } = hunt;
-    let told = show::Told { summary: &summary, tally: &tally, launches: &launches, elapsed: started.elapsed() };
+    let told =
+        show::Told { summary: &summary, tally: &tally, launches: &launches, elapsed: started.elapsed() };
     output.finish(&told, &options, &policy)?;
     show::summary(&told);
     Ok(outcome(&options, &inputs, &summary))
@@ -157,7 +160,7 @@ fn wanted(activity: &Activity, options: &Options) -> bool {
 }
 
 /// The facts beside a file. What has no place on disk has those beside the current folder.
-fn facts_of(
+pub(super) fn facts_of(
     inputs: &[Input],
     file: usize,
     facts: &mut FactFolders,
@@ -196,8 +199,8 @@ impl Hunt<'_> {
         live: Option<&L>,
         mut beside: impl FnMut(usize) -> miette::Result<Arc<Recorded>>,
     ) -> miette::Result<()> {
-        let history = InMemory::default();
-        let warm_up = !self.options.no_warm_up;
+        let history = judging::history(self.options.seed.as_deref()).await?;
+        let warm_up = !self.options.no_warm_up && self.options.seed.is_none();
         self.interrupt.goes_on();
         for (number, entry) in sorted.in_order().into_diagnostic()?.enumerate() {
             if self.interrupt.is_raised() {
