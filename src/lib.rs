@@ -14,6 +14,7 @@
 
 pub mod activity;
 pub mod alert;
+pub mod archive;
 #[cfg(feature = "aws")]
 pub mod aws;
 pub mod detection;
@@ -23,6 +24,7 @@ pub mod function;
 pub mod hash;
 pub mod history;
 pub mod indicators;
+pub mod learn;
 pub mod lookup;
 #[cfg(feature = "aws")]
 pub mod notify;

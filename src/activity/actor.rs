@@ -1,9 +1,9 @@
 //! Who acted: a stable principal that policies can list, and the name a person recognises.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// The identity behind an activity.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Actor {
     pub kind: ActorKind,
     /// Stable across sessions, what `uploads.pushers[].principal` is matched against: the role's ARN
@@ -27,7 +27,7 @@ pub struct Actor {
 }
 
 /// The form of identity.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum ActorKind {
     Root,
     IamUser,

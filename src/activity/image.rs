@@ -1,9 +1,9 @@
 //! What happened to an image.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// A launch of one image. All instances that one call started from it are one `Launch`.
-#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Launch {
     pub outcome: LaunchOutcome,
     pub image: ImageRef,
@@ -31,7 +31,7 @@ pub struct Launch {
 }
 
 /// What came of a launch.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum LaunchOutcome {
     #[default]
@@ -44,7 +44,7 @@ pub enum LaunchOutcome {
 }
 
 /// How the call named the image. Always the concrete id where the response tells it.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ImageRef {
     /// `ami-...`
@@ -97,7 +97,7 @@ impl ImageRef {
 }
 
 /// Through what an Azure image that is not from the Marketplace is offered.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum AzureImageKind {
     /// A resource of a subscription: a managed image, a gallery's image version, a disk.
@@ -109,7 +109,7 @@ pub enum AzureImageKind {
 }
 
 /// A launch template and the version asked for (`7`, `$Latest`, `$Default`).
-#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct TemplateRef {
     pub id: Option<String>,
     pub name: Option<String>,
@@ -125,7 +125,7 @@ impl TemplateRef {
 }
 
 /// One started instance.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Instance {
     pub id: String,
     pub instance_type: Option<String>,
@@ -138,7 +138,7 @@ pub struct Instance {
 }
 
 /// An image made from another image, an instance, snapshots or a disk file.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Derivation {
     pub kind: DerivationKind,
     /// The new image; `None` where the call failed or answers later (`ImportImage`).
@@ -148,7 +148,7 @@ pub struct Derivation {
     pub origins: Vec<Origin>,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum DerivationKind {
     /// `CopyImage`
@@ -162,7 +162,7 @@ pub enum DerivationKind {
 }
 
 /// Where a derived image came from.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Origin {
     /// An image in a region (`CopyImage`'s source region, which may differ from the event's).
@@ -177,7 +177,7 @@ pub enum Origin {
 }
 
 /// Launch permissions given or taken.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Share {
     pub image: String,
     /// Account ids, organization ARNs, or `all` (public).
@@ -186,7 +186,7 @@ pub struct Share {
 }
 
 /// A manifest pushed to a repository.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Push {
     /// `team/app`; empty where the event does not name it.
     pub repository: String,
@@ -206,7 +206,7 @@ pub struct Push {
 }
 
 /// What kind of thing a manifest describes.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Artifact {
     /// Something a container can be started from. Also what cannot be told apart from it.
@@ -222,7 +222,7 @@ pub enum Artifact {
 }
 
 /// What a scan found in one digest.
-#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Scan {
     pub source: ScanSource,
     pub status: ScanStatus,
@@ -240,7 +240,7 @@ pub struct Scan {
     pub read_by: Option<String>,
 }
 
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ScanSource {
     /// `ECR Image Scan`: counts only.
@@ -254,7 +254,7 @@ pub enum ScanSource {
     Read,
 }
 
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ScanStatus {
     #[default]
@@ -266,7 +266,7 @@ pub enum ScanStatus {
 }
 
 /// One finding.
-#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct ScanFinding {
     /// `CVE-2026-1234`
     pub name: String,
@@ -282,7 +282,7 @@ pub struct ScanFinding {
 }
 
 /// A change to a setting that keeps bad images out.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct GuardRail {
     pub change: GuardRailChange,
     /// What it protects: a repository name, or the registry or account id.
@@ -291,7 +291,7 @@ pub struct GuardRail {
     pub failed: Option<String>,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum GuardRailChange {
     /// `DisableAllowedImagesSettings`

@@ -1,11 +1,11 @@
 //! What happened to instances and to what they are launched from.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::{ImageRef, TemplateRef};
 
 /// Something that instances are launched from was written.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TemplateChange {
     pub kind: TemplateKind,
     /// The exact version where the response tells it. For a launch configuration or a spot request its
@@ -17,7 +17,7 @@ pub struct TemplateChange {
     pub failed: Option<String>,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum TemplateKind {
     LaunchTemplate,
@@ -27,21 +27,21 @@ pub enum TemplateKind {
 }
 
 /// The user data of an existing instance was rewritten.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct UserDataChange {
     pub instance: String,
     pub failed: Option<String>,
 }
 
 /// Instances were stopped or started by one call.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct InstanceChange {
     pub instances: Vec<String>,
     pub failed: Option<String>,
 }
 
 /// A search for images.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ImageSearch {
     /// Values of the `name` filter.
     pub names: Vec<String>,

@@ -21,10 +21,10 @@ pub use runtime::{
 pub use self_check::{CheckFailure, SelfCheck};
 
 use chrono::{DateTime, Utc};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// What one source event says about one image or one subject.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Activity {
     /// The source event's own id, the same however often it is delivered: CloudTrail `eventID`, the
     /// EventBridge `id` where the service names nothing better. Made from the content's hash where
@@ -54,7 +54,7 @@ impl Activity {
 }
 
 /// The cloud an activity happened in.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Cloud {
     #[serde(rename = "AWS")]
     Aws,
@@ -64,7 +64,7 @@ pub enum Cloud {
 }
 
 /// The API call that the event records.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ApiCall {
     /// `ec2.amazonaws.com`
     pub service: String,
@@ -80,8 +80,8 @@ pub struct ApiCall {
 }
 
 /// What was done. One variant a kind of thing that detections judge.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-#[serde(tag = "kind", rename_all = "snake_case")]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Action {
     /// EC2 `RunInstances`, once an image.
     ImageLaunched(Launch),

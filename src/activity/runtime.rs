@@ -3,10 +3,10 @@
 use std::net::IpAddr;
 
 use chrono::{DateTime, Utc};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// Where something ran: every identity that the event gives. They are the keys by which events join.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Place {
     /// `i-...`
     pub instance: Option<String>,
@@ -50,7 +50,7 @@ impl Place {
 }
 
 /// A container image as an event names it.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct ContainerImage {
     /// As written, without a digest: `docker.io/library/nginx:1.27`, `111122223333.dkr.ecr...`.
     pub name: String,
@@ -59,7 +59,7 @@ pub struct ContainerImage {
 }
 
 /// An image was pulled.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Pull {
     pub image: ContainerImage,
     /// The ECR repository, where it is one.
@@ -70,7 +70,7 @@ pub struct Pull {
 }
 
 /// Something was declared that will run images.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Workload {
     pub kind: WorkloadKind,
     /// `family:revision`, pod, function or service name.
@@ -90,7 +90,7 @@ pub struct Workload {
 }
 
 /// What kind of declaration it is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum WorkloadKind {
     TaskDefinition,
@@ -111,7 +111,7 @@ pub enum WorkloadKind {
 }
 
 /// One container of a declaration.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DeclaredContainer {
     pub name: String,
     pub image: ContainerImage,
@@ -125,7 +125,7 @@ pub struct DeclaredContainer {
 }
 
 /// A container started.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Start {
     pub place: Place,
     pub pulled: Option<DateTime<Utc>>,
@@ -136,7 +136,7 @@ pub struct Start {
 }
 
 /// A program was started.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Process {
     pub place: Place,
     /// Path as given.
@@ -161,7 +161,7 @@ impl Process {
 }
 
 /// A connection was made or tried.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Connection {
     pub place: Place,
     pub destination: IpAddr,
@@ -177,7 +177,7 @@ pub struct Connection {
 }
 
 /// A name was looked up.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Resolution {
     pub place: Place,
     /// Without the trailing dot, lower case.
@@ -188,7 +188,7 @@ pub struct Resolution {
 }
 
 /// Another detector's verdict: a GuardDuty finding.
-#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Reported {
     /// The finding's id; the same for all its updates.
     pub finding: String,

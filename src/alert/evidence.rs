@@ -85,6 +85,8 @@ fn secret(key: &str, value: &Value) -> bool {
 
 /// One piece of evidence for people.
 pub struct Row {
+    /// Its name in the evidence.
+    pub key: String,
     pub label: String,
     /// Usually one; a list of objects has one for each.
     pub lines: Vec<String>,
@@ -99,7 +101,7 @@ pub fn rows(evidence: &Map<String, Value>, max: usize) -> Vec<Row> {
     let mut rows: Vec<Row> = entries.into_iter().take(max).map(|(key, value)| row(key, value)).collect();
     if rest > 0 {
         let more = format!("{rest} more in the JSON form of this alert");
-        rows.push(Row { label: "and".to_owned(), lines: vec![more] });
+        rows.push(Row { key: String::new(), label: "and".to_owned(), lines: vec![more] });
     }
     rows
 }
@@ -115,7 +117,7 @@ fn row(key: &str, value: &Value) -> Row {
         }
         value => vec![field(key, value, DEPTH)],
     };
-    Row { label: label(key), lines }
+    Row { key: key.to_owned(), label: label(key), lines }
 }
 
 /// `image_owner`, `imageOwner` -> `image owner`.

@@ -13,6 +13,7 @@ mod message;
 pub mod ocsf;
 mod paint;
 mod quiet;
+pub mod report;
 mod safe;
 mod shape;
 mod subject;
@@ -25,6 +26,7 @@ pub use explain::explain;
 pub use merge::{Told, alerts};
 pub use message::{Attribute, HttpsBody, MAX_BYTES, Message, chat_message, message};
 pub use subject::subject;
+pub(crate) use words::count;
 
 use std::sync::Arc;
 

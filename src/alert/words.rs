@@ -217,6 +217,11 @@ pub fn why(alert: &Alert) -> &'static str {
 
 /// `1 instance`, `3 instances`, `12,000 instances`.
 pub fn count(number: u64, one: &str, many: &str) -> String {
+    format!("{} {}", thousands(number), if number == 1 { one } else { many })
+}
+
+/// `12,000`
+pub fn thousands(number: u64) -> String {
     let digits = number.to_string();
     let mut text = String::new();
     for (at, digit) in digits.chars().enumerate() {
@@ -225,7 +230,7 @@ pub fn count(number: u64, one: &str, many: &str) -> String {
         }
         text.push(digit);
     }
-    format!("{text} {}", if number == 1 { one } else { many })
+    text
 }
 
 /// `a, b, c and 7 more`.

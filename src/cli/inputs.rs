@@ -108,19 +108,19 @@ fn collect(folder: &Path, files: &mut Vec<PathBuf>, depth: usize) -> miette::Res
 
 /// The facts for each file: the folder that was named, else the nearest `facts/` from beside the file
 /// up to the input's root.
-struct FactFolders {
+pub struct FactFolders {
     named: Option<Arc<Recorded>>,
     found: HashMap<PathBuf, Arc<Recorded>>,
     none: Arc<Recorded>,
 }
 
 impl FactFolders {
-    fn new(named: Option<&Path>) -> miette::Result<Self> {
+    pub fn new(named: Option<&Path>) -> miette::Result<Self> {
         let named = named.map(open).transpose()?;
         Ok(Self { named, found: HashMap::new(), none: Arc::new(Recorded::default()) })
     }
 
-    fn beside(&mut self, root: &Path, folder: &Path) -> miette::Result<Arc<Recorded>> {
+    pub fn beside(&mut self, root: &Path, folder: &Path) -> miette::Result<Arc<Recorded>> {
         if let Some(named) = &self.named {
             return Ok(named.clone());
         }

@@ -1,5 +1,6 @@
 //! What `check` and `explain` share: the policy, the inputs, and judging them in event-time order.
 
+use std::io::BufReader;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -8,10 +9,11 @@ use imagewarden::activity::Activity;
 use imagewarden::alert::Alert;
 use imagewarden::history::InMemory;
 use imagewarden::history::deliver::{Fate, Publisher};
+use imagewarden::learn;
 use imagewarden::lookup::Lookup;
 use imagewarden::pipeline::{Pipeline, Processed};
 use imagewarden::policy::Policy;
-use miette::miette;
+use miette::{Context, IntoDiagnostic, miette};
 
 use super::inputs::{self, Input};
 use super::{Judging, Outcome};
@@ -76,25 +78,37 @@ pub async fn judge(paths: &[PathBuf], options: &Judging) -> miette::Result<Judge
         })
         .collect();
     activities.sort_by_key(|(activity, _)| activity.time);
-    let history = InMemory::default();
+    let history = history(options.seed.as_deref()).await?;
+    let warm_up = !options.no_warm_up && options.seed.is_none();
     if options.live {
-        let live = live(options).await?;
+        let live = live(options.account.as_deref()).await?;
         for (activity, _) in activities {
-            let processed = process(&judged.policy, &live, &history, !options.no_warm_up, activity).await?;
+            let processed = process(&judged.policy, &live, &history, warm_up, activity).await?;
             judged.processed.push(processed);
         }
     } else {
         for (activity, facts) in activities {
-            let processed =
-                process(&judged.policy, facts.as_ref(), &history, !options.no_warm_up, activity).await?;
+            let processed = process(&judged.policy, facts.as_ref(), &history, warm_up, activity).await?;
             judged.processed.push(processed);
         }
     }
     Ok(judged)
 }
 
+/// An empty history, or one that begins with a seed.
+pub async fn history(seed: Option<&Path>) -> miette::Result<InMemory> {
+    let history = InMemory::default();
+    if let Some(path) = seed {
+        let wrap = || format!("the seed {}", path.display());
+        let file = std::fs::File::open(path).into_diagnostic().wrap_err_with(wrap)?;
+        let records = learn::read_seed(BufReader::new(file)).into_diagnostic().wrap_err_with(wrap)?;
+        learn::sow(&history, &records).await.into_diagnostic().wrap_err_with(wrap)?;
+    }
+    Ok(history)
+}
+
 /// Judges one activity at its own time.
-async fn process<L: Lookup>(
+pub async fn process<L: Lookup>(
     policy: &Policy,
     lookup: &L,
     history: &InMemory,
@@ -151,13 +165,13 @@ fn count(input: &Input, judged: &mut Judged) {
 }
 
 #[cfg(feature = "aws")]
-async fn live(options: &Judging) -> miette::Result<impl Lookup> {
-    let live = imagewarden::lookup::aws::Live::new(options.account.as_deref()).await;
+pub async fn live(account: Option<&str>) -> miette::Result<impl Lookup> {
+    let live = imagewarden::lookup::aws::Live::new(account).await;
     live.map_err(|error| miette!("cannot ask AWS: {error}"))
 }
 
 #[cfg(not(feature = "aws"))]
-async fn live(_: &Judging) -> miette::Result<imagewarden::lookup::recorded::Recorded> {
+pub async fn live(_: Option<&str>) -> miette::Result<imagewarden::lookup::recorded::Recorded> {
     // The bound keeps both builds' signatures honest.
     fn lookup<L: Lookup>(result: miette::Result<L>) -> miette::Result<L> {
         result

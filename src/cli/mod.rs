@@ -3,8 +3,10 @@
 mod check;
 mod detections;
 mod explain;
+mod hunt;
 mod inputs;
 mod judging;
+mod learn;
 pub mod output;
 mod policy;
 mod replay;
@@ -32,6 +34,10 @@ enum Command {
     Check(check::Options),
     /// Show every detection's verdict on events, and why.
     Explain(explain::Options),
+    /// Show what archives of log files would have raised: months of a trail in minutes.
+    Hunt(hunt::Options),
+    /// Write a policy from archives: who and what is in habitual use, with the evidence.
+    Learn(learn::Options),
     /// Say what launch scripts would do, before they are used.
     UserData(user_data::Options),
     /// Check, show or describe the policy file.
@@ -66,6 +72,9 @@ pub struct Judging {
     /// Tell first sightings at once, instead of learning from them.
     #[arg(long)]
     no_warm_up: bool,
+    /// First sightings to begin with, as `learn --seed` writes them; then no warm-up is needed.
+    #[arg(long, value_name = "FILE")]
+    seed: Option<PathBuf>,
 }
 
 /// How alerts are printed.
@@ -94,6 +103,8 @@ pub fn run(arguments: Arguments) -> miette::Result<Outcome> {
     match arguments.command {
         Command::Check(options) => wait(check::run(options)),
         Command::Explain(options) => wait(explain::run(options)),
+        Command::Hunt(options) => wait(hunt::run(options)),
+        Command::Learn(options) => wait(learn::run(options)),
         Command::UserData(options) => user_data::run(&options),
         Command::Policy(command) => policy::run(command),
         Command::Detections(options) => detections::run(&options),

@@ -113,8 +113,15 @@ fn found(
     }
 }
 
+/// Whether it is an official image of Docker Hub, or comes from a publisher on the list.
+pub(crate) fn is_well_known(reference: &Reference) -> bool {
+    let home = reference.namespace().split('/').next().unwrap_or_default().to_ascii_lowercase();
+    let official = home == "library" && KNOWN.officials.contains(reference.name());
+    reference.host == "docker.io" && (official || KNOWN.publishers.contains(home.as_str()))
+}
+
 /// Which well-known name a reference imitates, and how.
-fn imitated(reference: &Reference) -> Option<(&'static str, String)> {
+pub(crate) fn imitated(reference: &Reference) -> Option<(&'static str, String)> {
     let name = reference.name().to_ascii_lowercase();
     let namespace = reference.namespace().to_ascii_lowercase();
     let hub = reference.host == "docker.io";

@@ -4,11 +4,11 @@
 //! Adding one is one file in this folder, one line in [`REGISTRY`], and one page in `docs/`.
 
 mod blocked_destination;
-mod catalog;
+pub(crate) mod catalog;
 mod chain;
 mod commands;
 mod container_first_activity;
-mod container_image_lookalike;
+pub(crate) mod container_image_lookalike;
 mod container_image_mutable_tag;
 mod container_image_newly_seen;
 mod container_image_not_approved;
@@ -24,7 +24,7 @@ mod ecs_mass_mining;
 mod first_boot_activity;
 mod guard_rail_lowered;
 mod guardduty_malicious_image;
-mod launch;
+pub(crate) mod launch;
 mod launch_attempt_denied;
 mod machine_image_laundered;
 mod machine_image_name_confusion;
@@ -37,10 +37,10 @@ mod network;
 mod new_destination;
 mod offensive_tool;
 mod origin;
-mod owners;
-mod push;
-mod reference;
-mod registry;
+pub(crate) mod owners;
+pub(crate) mod push;
+pub(crate) mod reference;
+pub(crate) mod registry;
 mod repository_risk;
 mod runtime;
 mod scan;

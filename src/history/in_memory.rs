@@ -3,11 +3,21 @@
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 
+use chrono::{DateTime, Utc};
+
 use super::{Key, Record, Store, StoreError};
 
 /// Keeps records as long as the process lives.
 #[derive(Debug, Default)]
 pub struct InMemory(Mutex<HashMap<Key, Record>>);
+
+impl InMemory {
+    /// Drops what is of no more use at a time. For whoever goes through events in the order of their times.
+    pub fn forget(&self, now: DateTime<Utc>) {
+        let mut records = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        records.retain(|_, record| record.expires > now);
+    }
+}
 
 impl Store for InMemory {
     async fn load(&self, keys: &[Key]) -> Result<Vec<Record>, StoreError> {

@@ -174,6 +174,16 @@ pub fn with(
     known.collect()
 }
 
+/// The records of what the activity shows, the watch over its account among them.
+pub(crate) fn sighted(activity: &Activity) -> Vec<Key> {
+    if keys(activity).is_empty() {
+        return Vec::new();
+    }
+    let key = |kind, id: String| Key::new(&activity.account, &activity.region, kind, id);
+    let seen = sightings(activity).into_iter().map(|id| key(Kind::Sighting, id));
+    seen.chain([key(Kind::Watch, sight::WATCH.to_owned())]).collect()
+}
+
 /// What the activity shows, perhaps for the first time.
 fn sightings(activity: &Activity) -> Vec<String> {
     match &activity.action {

@@ -44,6 +44,7 @@ use serde_json::Value;
 
 use crate::activity::Activity;
 
+pub use cloudtrail::may_be_judged;
 pub use text::read_bytes;
 pub use wrap::{errand, read_sqs};
 

@@ -6,6 +6,28 @@ use super::{Record, guard, image, instance, template as templates};
 use crate::activity::{Action, Activity, ImageRef, Instance, Launch, LaunchOutcome, TemplateRef};
 use crate::source::fields::{any, count, find, get, list, list_of, objects, text, text_at};
 
+/// The calls of EC2 that are read: those of [`read`].
+pub(super) const OPERATIONS: [&str; 18] = [
+    "RunInstances",
+    "CopyImage",
+    "CreateImage",
+    "RegisterImage",
+    "ImportImage",
+    "ModifyImageAttribute",
+    "DisableAllowedImagesSettings",
+    "EnableAllowedImagesSettings",
+    "ReplaceImageCriteriaInAllowedImagesSettings",
+    "StopInstances",
+    "StartInstances",
+    "ModifyInstanceAttribute",
+    "DescribeImages",
+    "CreateLaunchTemplate",
+    "CreateLaunchTemplateVersion",
+    "ModifyLaunchTemplate",
+    "RequestSpotInstances",
+    "RequestSpotFleet",
+];
+
 pub(super) fn read(record: &Record<'_>) -> Vec<Activity> {
     match record.operation {
         "RunInstances" => {

@@ -9,17 +9,14 @@ use crate::source::fields::{Arn, account, get, list_of, objects, text, text_at};
 use crate::source::findings;
 
 /// The calls of ECR that are read.
-pub(super) fn is_read(operation: &str) -> bool {
-    [
-        "PutImage",
-        "BatchGetImage",
-        "DescribeImageScanFindings",
-        "PutImageScanningConfiguration",
-        "PutRegistryScanningConfiguration",
-        "PutImageTagMutability",
-    ]
-    .contains(&operation)
-}
+pub(super) const OPERATIONS: [&str; 6] = [
+    "PutImage",
+    "BatchGetImage",
+    "DescribeImageScanFindings",
+    "PutImageScanningConfiguration",
+    "PutRegistryScanningConfiguration",
+    "PutImageTagMutability",
+];
 
 pub(super) fn read(record: &Record<'_>, public: bool) -> Vec<Activity> {
     match record.operation {

@@ -13,6 +13,8 @@ mod workloads;
 
 pub(super) use ecr::stored_image;
 
+use std::sync::LazyLock;
+
 use serde_json::Value;
 
 use super::Reading;
@@ -54,8 +56,35 @@ enum Service {
     SageMaker,
 }
 
+/// Whether a record of this `eventName` may come to an activity. Readers of archives ask it of each record
+/// before they parse it: it is quick, and never says no to a call that is read.
+pub fn may_be_judged(operation: &[u8]) -> bool {
+    static BY_LENGTH: LazyLock<Vec<Vec<&[u8]>>> = LazyLock::new(|| {
+        let operations = ec2::OPERATIONS
+            .iter()
+            .chain(&ecr::OPERATIONS)
+            .chain(&ecs::OPERATIONS)
+            .chain(&workloads::LAMBDA)
+            .chain(&workloads::SAGEMAKER)
+            .chain([&workloads::BATCH, &LAUNCH_CONFIGURATION]);
+        let mut by_length: Vec<Vec<&[u8]>> = Vec::new();
+        for operation in operations {
+            if by_length.len() <= operation.len() {
+                by_length.resize(operation.len().saturating_add(1), Vec::new());
+            }
+            by_length.get_mut(operation.len()).map(|names| names.push(operation.as_bytes()));
+        }
+        by_length
+    });
+    BY_LENGTH.get(operation.len()).is_some_and(|names| names.contains(&operation))
+}
+
 pub(super) fn read(value: &Value, envelope: &Envelope<'_>) -> Reading {
     let Some(operation) = str(value, "eventName") else {
+        // Insights tell of unusual numbers of calls, and name the call elsewhere.
+        if str(value, "eventCategory") == Some("Insight") {
+            return Reading::ignored();
+        }
         return Reading::unreadable(&envelope.place, "CloudTrail record without eventName");
     };
     let service = match str(value, "eventSource") {
@@ -94,7 +123,7 @@ fn owner(operation: &str) -> Service {
     match operation {
         LAUNCH_CONFIGURATION => Service::AutoScaling,
         workloads::BATCH => Service::Batch,
-        _ if ecr::is_read(operation) => Service::Ecr,
+        _ if ecr::OPERATIONS.contains(&operation) => Service::Ecr,
         _ if ecs::OPERATIONS.contains(&operation) => Service::Ecs,
         _ if workloads::LAMBDA.contains(&operation) => Service::Lambda,
         _ if workloads::SAGEMAKER.contains(&operation) => Service::SageMaker,

@@ -4,6 +4,7 @@ mod calls;
 
 use serde_json::{Value, json};
 
+use super::{is_record, may_be_judged};
 use crate::activity::{
     Action, Activity, Artifact, Derivation, GuardRailChange, ImageRef, Launch, LaunchOutcome, Origin, Push,
     Scan, ScanStatus, Share,
@@ -272,4 +273,35 @@ fn a_record_without_a_name_is_unreadable() {
         let reading = read(&json!({"eventName": name, "eventID": "x"}), &surroundings());
         assert_eq!(reading.unreadable[0].reason, "CloudTrail record without eventName");
     }
+}
+
+/// What a reader of archives does not parse must not be anything.
+#[test]
+fn a_call_that_cannot_be_judged_comes_to_nothing_whatever_it_holds() {
+    let mut judged = 0;
+    for (name, event) in crate::source::tests::samples() {
+        let mut records = vec![&event, &event["detail"]];
+        records.extend(event["Records"].as_array().into_iter().flatten());
+        for record in records.into_iter().filter(|it| it["eventName"].is_string() && is_record(it)) {
+            let operation = record["eventName"].as_str().unwrap();
+            let activities = read(record, &surroundings()).activities;
+            if !activities.is_empty() {
+                judged += 1;
+                assert!(may_be_judged(operation.as_bytes()), "{name}: {operation}");
+            }
+            for other in ["DescribeInstances", "RunInstance", "PutImages", "TerminateInstances", "x"] {
+                assert!(!may_be_judged(other.as_bytes()));
+                for service in
+                    ["ec2", "ecr", "ecr-public", "ecs", "lambda", "batch", "sagemaker", "autoscaling"]
+                {
+                    let mut record = record.clone();
+                    record["eventName"] = json!(other);
+                    record["eventSource"] = json!(format!("{service}.amazonaws.com"));
+                    let reading = read(&record, &surroundings());
+                    assert!(reading.activities.is_empty(), "{name} as {service} {other}");
+                }
+            }
+        }
+    }
+    assert!(judged > 50, "{judged}");
 }

@@ -1,0 +1,154 @@
+//! Archives: months of log files, read at the speed of the disk.
+//!
+//! ```text
+//! paths -> walk (files) -> open (gzip, zstd, plain; whole or streamed) -> layout (which records to parse)
+//!       -> source (activities) -> the caller, a batch at a time
+//! ```
+//!
+//! A trail's records are nearly all of calls that nobody judges. So records are found by the name of their
+//! call, and only those that matter are parsed. Two shortcuts, each held to the full parse by tests:
+//! `native`, for files as CloudTrail writes them, looks at nothing but the names; `skim` walks any other
+//! JSON and parses what it does not know.
+
+mod decide;
+mod layout;
+mod native;
+mod open;
+mod skim;
+mod sorted;
+mod walk;
+mod workers;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use crate::activity::Activity;
+use crate::source::Surroundings;
+
+pub use sorted::{InOrder, Sorted};
+pub use walk::{Input, inputs};
+pub use workers::scan;
+
+/// How archives are read.
+#[derive(Debug, Clone)]
+pub struct Options {
+    pub surroundings: Surroundings,
+    /// Files read at the same time; at least one.
+    pub jobs: usize,
+    /// Off, every record is parsed in full: what the shortcuts are held to.
+    pub shortcuts: bool,
+    /// How far the reading is, and the means to end it.
+    pub progress: Arc<Progress>,
+}
+
+impl Options {
+    pub fn new(surroundings: Surroundings) -> Self {
+        let jobs = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+        Self { surroundings, jobs, shortcuts: true, progress: Arc::default() }
+    }
+}
+
+/// Shared with whoever shows or ends a scan.
+#[derive(Debug, Default)]
+pub struct Progress {
+    /// Files read to their end.
+    pub files: AtomicU64,
+    /// Bytes read, as the files hold them.
+    pub bytes: AtomicU64,
+    /// Records passed, parsed or not.
+    pub records: AtomicU64,
+    stop: AtomicBool,
+}
+
+impl Progress {
+    /// Ends the scan: files that are open are left where they are, and what was found is kept.
+    pub fn stop(&self) {
+        self.stop.store(true, Ordering::Relaxed);
+    }
+
+    pub fn is_stopped(&self) -> bool {
+        self.stop.load(Ordering::Relaxed)
+    }
+}
+
+/// What one stretch of a file held. Those of a file come in the file's order; files come in any.
+#[derive(Debug)]
+pub struct Batch {
+    /// The file's number in the list of inputs: a stable order whichever worker was faster.
+    pub file: usize,
+    /// How many activities the file's earlier batches held.
+    pub first: usize,
+    pub activities: Vec<Activity>,
+}
+
+/// What a scan came to.
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
+pub struct Summary {
+    /// Files read, damaged ones included.
+    pub files: u64,
+    /// Bytes as the files hold them.
+    pub bytes: u64,
+    /// Bytes after decompression.
+    pub inflated: u64,
+    /// Records passed, parsed or not.
+    pub records: u64,
+    pub activities: u64,
+    /// Files of which something could not be read: all of a file that is told with no place.
+    pub damaged_files: u64,
+    /// Records and files that could not be read.
+    pub unreadable: u64,
+    /// The first of them, by file and place.
+    pub problems: Vec<Problem>,
+    /// It was ended before all was read.
+    pub stopped: bool,
+}
+
+/// Something that could not be read.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Problem {
+    /// As it was named.
+    pub file: String,
+    /// Where in the file: `line 7`, `Records[3]`; empty for the whole file.
+    pub place: String,
+    /// What is wrong, for a person.
+    pub reason: String,
+}
+
+/// Why a scan could not go on.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    #[error("cannot read {}: {source}", path.display())]
+    Path { path: PathBuf, source: std::io::Error },
+    #[error("folders nest too deeply at {}: a loop of links?", path.display())]
+    Loop { path: PathBuf },
+    #[error("no log file in {}", path.display())]
+    Nothing { path: PathBuf },
+    /// What the caller does with the batches failed.
+    #[error(transparent)]
+    Sink(#[from] std::io::Error),
+    #[error("a reader of archives died")]
+    Worker,
+}
+
+impl Summary {
+    /// Problems told one by one; beyond these they are counted.
+    pub const MOST_PROBLEMS: usize = 1_000;
+
+    fn add(&mut self, other: Summary) {
+        self.files = self.files.saturating_add(other.files);
+        self.bytes = self.bytes.saturating_add(other.bytes);
+        self.inflated = self.inflated.saturating_add(other.inflated);
+        self.records = self.records.saturating_add(other.records);
+        self.activities = self.activities.saturating_add(other.activities);
+        self.damaged_files = self.damaged_files.saturating_add(other.damaged_files);
+        self.unreadable = self.unreadable.saturating_add(other.unreadable);
+        self.stopped |= other.stopped;
+        self.problems.extend(other.problems);
+        self.problems.sort();
+        self.problems.truncate(Self::MOST_PROBLEMS);
+    }
+}
+
+#[cfg(test)]
+mod tests;

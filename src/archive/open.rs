@@ -1,0 +1,299 @@
+//! A file's bytes, inflated: whole where that is small, else a stretch at a time.
+
+use std::fs::File;
+use std::io::{self, BufRead, BufReader, Read};
+
+use flate2::bufread::MultiGzDecoder;
+use libdeflater::Decompressor;
+use memchr::memmem;
+
+use super::{Input, Progress};
+
+/// Files above this are streamed. CloudTrail's own are a few megabytes.
+const MAX_WHOLE: u64 = 16 * 1024 * 1024;
+/// The same after decompression.
+const MAX_INFLATED: usize = 128 * 1024 * 1024;
+/// How much of a stream is looked at together.
+const STRETCH: usize = 4 * 1024 * 1024;
+/// A record that does not fit into this is none.
+const MAX_STRETCH: usize = 256 * 1024 * 1024;
+
+const GZIP: [u8; 3] = [0x1f, 0x8b, 0x08];
+const ZSTD: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];
+#[cfg(feature = "parquet")]
+const PARQUET: &[u8] = b"PAR1";
+
+/// What follows the bytes at hand.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum After {
+    /// More of the file: what is not taken comes again, with more behind it.
+    More,
+    /// The file's end.
+    End,
+    /// Nothing more that could be read, which is told already.
+    Cut,
+}
+
+/// Takes a file's bytes. Answers how many it is done with; with nothing to follow, all that can be.
+pub(super) trait Take {
+    fn take(&mut self, bytes: &[u8], after: After) -> io::Result<usize>;
+}
+
+/// What reading a file came to.
+#[derive(Debug, Default)]
+pub(super) struct Outcome {
+    pub bytes: u64,
+    pub inflated: u64,
+    /// Why the rest could not be read.
+    pub damage: Option<String>,
+}
+
+/// A worker's memory, used again for each file: fresh pages cost a tenth of decompression.
+pub(super) struct Buffers {
+    file: Vec<u8>,
+    inflated: Vec<u8>,
+    decompressor: Decompressor,
+}
+
+impl Default for Buffers {
+    fn default() -> Self {
+        Self { file: Vec::new(), inflated: Vec::new(), decompressor: Decompressor::new() }
+    }
+}
+
+impl Buffers {
+    /// Reads a file to its end, or to where it is broken.
+    ///
+    /// # Errors
+    /// Those of the taker. A file that cannot be read is no error but `damage`.
+    pub fn read(&mut self, input: &Input, progress: &Progress, taker: &mut impl Take) -> io::Result<Outcome> {
+        let mut read = Outcome::default();
+        let outcome = match input {
+            Input::Stdin => self.stream(io::stdin().lock(), progress, taker, &mut read),
+            Input::File { path, .. } => match File::open(path) {
+                Err(error) => Ok(Some(error.to_string())),
+                Ok(file) => self.file(file, progress, taker, &mut read),
+            },
+        };
+        read.damage = outcome?;
+        Ok(read)
+    }
+
+    /// The same of an object in memory.
+    #[cfg(any(feature = "aws", test))]
+    pub fn read_bytes(
+        &mut self,
+        bytes: &[u8],
+        progress: &Progress,
+        taker: &mut impl Take,
+    ) -> io::Result<Outcome> {
+        let mut read = Outcome { bytes: bytes.len() as u64, ..Outcome::default() };
+        let mut inflated = std::mem::take(&mut self.inflated);
+        let damage = self.whole(bytes, &mut inflated, progress, taker, &mut read);
+        self.inflated = inflated;
+        read.damage = damage?;
+        Ok(read)
+    }
+
+    fn file(
+        &mut self,
+        mut file: File,
+        progress: &Progress,
+        taker: &mut impl Take,
+        read: &mut Outcome,
+    ) -> io::Result<Option<String>> {
+        // A pipe has no length, and may have any.
+        let size = file.metadata().ok().filter(std::fs::Metadata::is_file).map(|metadata| metadata.len());
+        if !size.is_some_and(|size| size <= MAX_WHOLE) {
+            #[cfg(feature = "parquet")]
+            if size.is_some() && super::parquet::is_file(&file, PARQUET) {
+                return super::parquet::read(file, progress, taker, read);
+            }
+            return self.stream(BufReader::with_capacity(STRETCH / 16, file), progress, taker, read);
+        }
+        let mut bytes = std::mem::take(&mut self.file);
+        bytes.clear();
+        let outcome = file.read_to_end(&mut bytes);
+        read.bytes = bytes.len() as u64;
+        let damage = match outcome {
+            Err(error) => Ok(Some(error.to_string())),
+            Ok(_) => {
+                let mut inflated = std::mem::take(&mut self.inflated);
+                let damage = self.whole(&bytes, &mut inflated, progress, taker, read);
+                self.inflated = inflated;
+                damage
+            }
+        };
+        self.file = bytes;
+        damage
+    }
+
+    fn whole(
+        &mut self,
+        bytes: &[u8],
+        inflated: &mut Vec<u8>,
+        progress: &Progress,
+        taker: &mut impl Take,
+        read: &mut Outcome,
+    ) -> io::Result<Option<String>> {
+        if bytes.starts_with(&GZIP) {
+            // What libdeflate will not do is streamed: that also reads what precedes any damage.
+            let Some(length) = inflate(&mut self.decompressor, bytes, inflated) else {
+                return stream_gzip(bytes, progress, taker, read);
+            };
+            read.inflated = length as u64;
+            taker.take(inflated.get(..length).unwrap_or_default(), After::End)?;
+            return Ok(None);
+        }
+        if bytes.starts_with(&ZSTD) {
+            return match zstd::stream::read::Decoder::with_buffer(bytes) {
+                Ok(decoder) => pump(decoder, "zstd that cannot be inflated", progress, taker, read),
+                Err(error) => Ok(Some(error.to_string())),
+            };
+        }
+        #[cfg(feature = "parquet")]
+        if bytes.starts_with(PARQUET) {
+            return super::parquet::read_bytes(bytes, progress, taker, read);
+        }
+        read.inflated = bytes.len() as u64;
+        taker.take(bytes, After::End)?;
+        Ok(None)
+    }
+
+    fn stream(
+        &mut self,
+        mut reader: impl BufRead,
+        progress: &Progress,
+        taker: &mut impl Take,
+        read: &mut Outcome,
+    ) -> io::Result<Option<String>> {
+        let start = match reader.fill_buf() {
+            Ok(start) => start,
+            Err(error) => return Ok(Some(error.to_string())),
+        };
+        let (gzip, zstd) = (start.starts_with(&GZIP), start.starts_with(&ZSTD));
+        let mut counted = Counted { inner: reader, bytes: 0 };
+        let damage = if gzip {
+            pump(MultiGzDecoder::new(&mut counted), "gzip that cannot be inflated", progress, taker, read)
+        } else if zstd {
+            match zstd::stream::read::Decoder::with_buffer(&mut counted) {
+                Ok(decoder) => pump(decoder, "zstd that cannot be inflated", progress, taker, read),
+                Err(error) => Ok(Some(error.to_string())),
+            }
+        } else {
+            pump(&mut counted, "cannot be read", progress, taker, read)
+        };
+        read.bytes = counted.bytes;
+        damage
+    }
+}
+
+fn stream_gzip(
+    bytes: &[u8],
+    progress: &Progress,
+    taker: &mut impl Take,
+    read: &mut Outcome,
+) -> io::Result<Option<String>> {
+    pump(MultiGzDecoder::new(bytes), "gzip that cannot be inflated", progress, taker, read)
+}
+
+/// Counts what is taken out of a file.
+struct Counted<R> {
+    inner: R,
+    bytes: u64,
+}
+
+impl<R: Read> Read for Counted<R> {
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        let length = self.inner.read(into)?;
+        self.bytes = self.bytes.saturating_add(length as u64);
+        Ok(length)
+    }
+}
+
+impl<R: BufRead> BufRead for Counted<R> {
+    fn fill_buf(&mut self) -> io::Result<&[u8]> {
+        self.inner.fill_buf()
+    }
+
+    fn consume(&mut self, amount: usize) {
+        self.bytes = self.bytes.saturating_add(amount as u64);
+        self.inner.consume(amount);
+    }
+}
+
+/// Hands a stream on in stretches. Answers why it broke, if it did.
+fn pump(
+    mut reader: impl Read,
+    broken: &str,
+    progress: &Progress,
+    taker: &mut impl Take,
+    read: &mut Outcome,
+) -> io::Result<Option<String>> {
+    let mut buffer: Vec<u8> = Vec::new();
+    let mut wanted = STRETCH;
+    loop {
+        let missing = wanted.saturating_sub(buffer.len());
+        let before = buffer.len();
+        let outcome = reader.by_ref().take(missing as u64).read_to_end(&mut buffer);
+        read.inflated = read.inflated.saturating_add(buffer.len().saturating_sub(before) as u64);
+        let after = match &outcome {
+            Err(_) => After::Cut,
+            Ok(length) if *length < missing => After::End,
+            Ok(_) => After::More,
+        };
+        let taken = taker.take(&buffer, after)?.min(buffer.len());
+        match (outcome, after) {
+            (Err(error), _) => return Ok(Some(format!("{broken}: {error}"))),
+            (Ok(_), After::More) if progress.is_stopped() => return Ok(None),
+            (Ok(_), After::More) => {}
+            (Ok(_), _) => return Ok(None),
+        }
+        buffer.drain(..taken);
+        wanted = if taken > 0 { STRETCH.max(buffer.len()) } else { wanted };
+        // One record that is longer than all that is at hand.
+        if buffer.len() >= wanted {
+            if wanted >= MAX_STRETCH {
+                return Ok(Some(format!("a record of more than {MAX_STRETCH} bytes; the rest was not read")));
+            }
+            wanted = wanted.saturating_mul(2);
+        }
+    }
+}
+
+/// All members of a gzip file; `None` where that is too large or not as it should be.
+///
+/// A member's size stands at its end and is only a hint: libdeflate checks it, and the checksum.
+fn inflate(decompressor: &mut Decompressor, bytes: &[u8], out: &mut Vec<u8>) -> Option<usize> {
+    /// A member's own data may look like the start of another.
+    const TRIES: usize = 16;
+    let mut starts = memmem::find_iter(bytes, &GZIP).filter(|start| *start > 0).chain([bytes.len()]);
+    let (mut at, mut filled, mut tries) = (0_usize, 0_usize, 0_usize);
+    while at < bytes.len() {
+        let end = starts.next()?;
+        let member = bytes.get(at..end)?;
+        let size = usize::try_from(u32::from_le_bytes(*member.last_chunk::<4>()?)).ok()?;
+        let needed = filled.checked_add(size)?;
+        // Deflate cannot do better than 1032 to one.
+        if needed > MAX_INFLATED || size > member.len().saturating_mul(1_032) {
+            return None;
+        }
+        if out.len() < needed {
+            out.resize(needed, 0);
+        }
+        match decompressor.gzip_decompress(member, out.get_mut(filled..needed)?) {
+            Ok(length) if length == size => {
+                filled = needed;
+                at = end;
+                tries = 0;
+            }
+            _ => {
+                tries = tries.saturating_add(1);
+                if tries > TRIES {
+                    return None;
+                }
+            }
+        }
+    }
+    Some(filled)
+}

@@ -1,0 +1,164 @@
+//! All cores: each worker reads files of its own and hands over what they held.
+
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc::{SyncSender, sync_channel};
+
+use super::layout::Layout;
+use super::open::{After, Buffers, Take};
+use super::{Batch, Error, Input, Options, Problem, Progress, Summary};
+
+/// Batches that may wait for the caller: memory stays bounded when it is slower than the workers.
+const WAITING: usize = 16;
+
+/// Reads all inputs and hands their activities to `sink`, on the caller's own thread.
+///
+/// What cannot be read is in the summary, and the rest goes on.
+///
+/// # Errors
+/// Those of the sink; they end the scan.
+pub fn scan(
+    inputs: &[Input],
+    options: &Options,
+    mut sink: impl FnMut(Batch) -> io::Result<()>,
+) -> Result<Summary, Error> {
+    let jobs = options.jobs.clamp(1, inputs.len().max(1));
+    let mut summary = Summary::default();
+    if jobs == 1 {
+        let mut buffers = Buffers::default();
+        for (number, input) in inputs.iter().enumerate() {
+            if options.progress.is_stopped() {
+                break;
+            }
+            summary.add(file(number, input, options, &mut buffers, &mut sink)?);
+        }
+    } else {
+        let next = AtomicUsize::new(0);
+        let (sender, receiver) = sync_channel(WAITING);
+        let outcome: Result<(), Error> = std::thread::scope(|scope| {
+            let workers: Vec<_> = (0..jobs)
+                .map(|_| {
+                    let sender = sender.clone();
+                    scope.spawn(|| work(inputs, options, &next, sender))
+                })
+                .collect();
+            drop(sender);
+            let mut failure = Ok(());
+            for batch in receiver {
+                // What is on its way is drained, so that no worker waits for ever.
+                if failure.is_ok() {
+                    failure = sink(batch).map_err(Error::Sink);
+                    if failure.is_err() {
+                        options.progress.stop();
+                    }
+                }
+            }
+            for worker in workers {
+                summary.add(worker.join().map_err(|_| Error::Worker)??);
+            }
+            failure
+        });
+        outcome?;
+    }
+    summary.stopped = options.progress.is_stopped();
+    Ok(summary)
+}
+
+fn work(
+    inputs: &[Input],
+    options: &Options,
+    next: &AtomicUsize,
+    sender: SyncSender<Batch>,
+) -> Result<Summary, Error> {
+    let mut buffers = Buffers::default();
+    let mut summary = Summary::default();
+    let mut send = |batch: Batch| sender.send(batch).map_err(io::Error::other);
+    while !options.progress.is_stopped() {
+        let number = next.fetch_add(1, Ordering::Relaxed);
+        let Some(input) = inputs.get(number) else { break };
+        summary.add(file(number, input, options, &mut buffers, &mut send)?);
+    }
+    Ok(summary)
+}
+
+fn file(
+    number: usize,
+    input: &Input,
+    options: &Options,
+    buffers: &mut Buffers,
+    sink: &mut impl FnMut(Batch) -> io::Result<()>,
+) -> Result<Summary, Error> {
+    let mut surroundings = options.surroundings.clone();
+    surroundings.account = input.account().or(surroundings.account);
+    let mut reader =
+        Reader::new(number, Layout::new(&surroundings, options.shortcuts), &options.progress, sink);
+    let read = buffers.read(input, &options.progress, &mut reader)?;
+    let summary = reader.finish(&Arc::from(input.name()), read.damage);
+    options.progress.files.fetch_add(1, Ordering::Relaxed);
+    options.progress.bytes.fetch_add(read.bytes, Ordering::Relaxed);
+    Ok(Summary { bytes: read.bytes, inflated: read.inflated, ..summary })
+}
+
+/// One file on its way to the caller.
+struct Reader<'a, S> {
+    number: usize,
+    layout: Layout<'a>,
+    progress: &'a Progress,
+    sink: &'a mut S,
+    handed_over: usize,
+    records: u64,
+    problems: Vec<(String, String)>,
+    unreadable: u64,
+}
+
+impl<'a, S: FnMut(Batch) -> io::Result<()>> Reader<'a, S> {
+    fn new(number: usize, layout: Layout<'a>, progress: &'a Progress, sink: &'a mut S) -> Self {
+        Self {
+            number,
+            layout,
+            progress,
+            sink,
+            handed_over: 0,
+            records: 0,
+            problems: Vec::new(),
+            unreadable: 0,
+        }
+    }
+
+    fn finish(self, name: &Arc<str>, damage: Option<String>) -> Summary {
+        let whole = damage.map(|reason| (String::new(), reason));
+        let unreadable = self.unreadable.saturating_add(u64::from(whole.is_some()));
+        let told = whole.into_iter().chain(self.problems);
+        Summary {
+            files: 1,
+            records: self.records,
+            activities: self.handed_over as u64,
+            damaged_files: u64::from(unreadable > 0),
+            unreadable,
+            problems: told
+                .map(|(place, reason)| Problem { file: name.to_string(), place, reason })
+                .take(Summary::MOST_PROBLEMS)
+                .collect(),
+            ..Summary::default()
+        }
+    }
+}
+
+impl<S: FnMut(Batch) -> io::Result<()>> Take for Reader<'_, S> {
+    fn take(&mut self, bytes: &[u8], after: After) -> io::Result<usize> {
+        let taken = self.layout.take(bytes, after);
+        let found = std::mem::take(&mut self.layout.found);
+        self.progress.records.fetch_add(found.records, Ordering::Relaxed);
+        self.records = self.records.saturating_add(found.records);
+        self.unreadable = self.unreadable.saturating_add(found.unreadable.len() as u64);
+        let room = Summary::MOST_PROBLEMS.saturating_sub(self.problems.len());
+        self.problems.extend(found.unreadable.into_iter().take(room));
+        if !found.activities.is_empty() {
+            let first = self.handed_over;
+            self.handed_over = first.saturating_add(found.activities.len());
+            (self.sink)(Batch { file: self.number, first, activities: found.activities })?;
+        }
+        Ok(taken)
+    }
+}

@@ -1,0 +1,254 @@
+//! `imagewarden hunt`: what archives would have raised.
+
+mod launches;
+mod output;
+pub(super) mod show;
+pub(super) mod when;
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Instant;
+
+use chrono::{DateTime, Utc};
+use clap::Args;
+use imagewarden::activity::Activity;
+use imagewarden::alert::Alert;
+use imagewarden::archive::{self, Input, Progress, Sorted, Summary};
+use imagewarden::detection::REGISTRY;
+use imagewarden::history::deliver::Fate;
+use imagewarden::lookup::{Lookup, Recorded};
+use imagewarden::pipeline::Processed;
+use imagewarden::policy::Policy;
+use imagewarden::severity::Severity;
+use imagewarden::source::Surroundings;
+use miette::IntoDiagnostic;
+
+use super::inputs::FactFolders;
+use super::{Outcome, account, judging, severity};
+use launches::Launches;
+use output::{Format, Output};
+use show::{Interrupt, Tally};
+
+/// How many activities go by between two looks at what the history may forget.
+const FORGET_AFTER: usize = 4_096;
+
+#[derive(Args)]
+pub struct Options {
+    /// Files and folders of logs; `-` for standard input. A folder means every log file in it and below,
+    /// facts/ excepted. Gzip, zstd and plain; log files of trails, JSON lines, CloudTrail Lake's and
+    /// LookupEvents' output, EventBridge archives, CloudWatch Logs exports.
+    #[arg(required = true, value_name = "PATH")]
+    paths: Vec<PathBuf>,
+    /// Show alerts of events from here on: `2026-03-01`, `2026-03-01T12:00:00Z`, or `90d`, `12h` before
+    /// now. Earlier events are only remembered.
+    #[arg(long, value_name = "TIME", value_parser = when::since)]
+    since: Option<DateTime<Utc>>,
+    /// Leave out events later than this. A date means the end of that day.
+    #[arg(long, value_name = "TIME", value_parser = when::until)]
+    until: Option<DateTime<Utc>>,
+    /// Only events of this account; may be repeated. One alone is also the account of records that name
+    /// none.
+    #[arg(long, value_name = "ID", value_parser = account)]
+    account: Vec<String>,
+    /// Only events of this region; may be repeated.
+    #[arg(long, value_name = "REGION")]
+    region: Vec<String>,
+    /// Show only alerts in which this detection matched; may be repeated.
+    #[arg(long, value_name = "ID", value_parser = detection)]
+    detection: Vec<String>,
+    /// Show only alerts at least this severe.
+    #[arg(long, value_name = "SEVERITY", value_parser = severity)]
+    severity: Option<Severity>,
+    /// How to print alerts.
+    #[arg(long, value_enum, default_value = "text")]
+    format: Format,
+    /// Write to a file instead of standard output.
+    #[arg(long, value_name = "FILE")]
+    output: Option<PathBuf>,
+    /// The policy. Default: `policy.yaml` here, else the built-in one.
+    #[arg(long, value_name = "FILE")]
+    policy: Option<PathBuf>,
+    /// Recorded facts, as the AWS CLI prints them. Default: `facts/` beside the logs.
+    #[arg(long, value_name = "DIR", conflicts_with = "live")]
+    facts: Option<PathBuf>,
+    /// Ask AWS for facts, with the credentials of the environment.
+    #[arg(long)]
+    live: bool,
+    /// Exit with 2 if any file or record could not be read.
+    #[arg(long)]
+    strict: bool,
+    /// Tell first sightings at once, instead of learning from them.
+    #[arg(long)]
+    no_warm_up: bool,
+    /// First sightings to begin with, as `learn --seed` writes them; then no warm-up is needed.
+    #[arg(long, value_name = "FILE")]
+    seed: Option<PathBuf>,
+    /// Files read at the same time. Default: one for each core.
+    #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(u16).range(1..))]
+    jobs: Option<u16>,
+    /// Activities kept in memory; more go to disk. For tests.
+    #[arg(long, value_name = "NUMBER", hide = true)]
+    in_memory: Option<usize>,
+}
+
+fn detection(text: &str) -> Result<String, String> {
+    match REGISTRY.iter().find(|detection| detection.id == text) {
+        Some(detection) => Ok(detection.id.to_owned()),
+        None => Err("no detection of this name; `imagewarden detections` lists them".to_owned()),
+    }
+}
+
+pub async fn run(options: Options) -> miette::Result<Outcome> {
+    let policy = judging::policy_or_default(options.policy.as_deref())?;
+    let mut facts = FactFolders::new(options.facts.as_deref())?;
+    let inputs = archive::inputs(&options.paths).into_diagnostic()?;
+    let mut output = Output::open(options.output.as_deref(), options.format)?;
+    let started = Instant::now();
+    let interrupt = Interrupt::listen();
+    let (sorted, summary) = read(&inputs, &options, &interrupt)?;
+    let mut hunt = Hunt {
+        options: &options,
+        policy: &policy,
+        interrupt: &interrupt,
+        output: &mut output,
+        tally: Tally::default(),
+        launches: Launches::default(),
+    };
+    let beside = |file: usize| facts_of(&inputs, file, &mut facts);
+    if options.live {
+        let account = options.account.first().map(String::as_str);
+        let live = judging::live(account).await?;
+        hunt.judge(sorted, Some(&live), beside).await?;
+    } else {
+        hunt.judge(sorted, None::<&Recorded>, beside).await?;
+    }
+    let Hunt { tally, launches, .. } = hunt;
+    let told =
+        show::Told { summary: &summary, tally: &tally, launches: &launches, elapsed: started.elapsed() };
+    output.finish(&told, &options, &policy)?;
+    show::summary(&told);
+    Ok(outcome(&options, &inputs, &summary))
+}
+
+/// Reads everything, with a bar on a terminal. Activities come out in the order of their times.
+fn read(inputs: &[Input], options: &Options, interrupt: &Interrupt) -> miette::Result<(Sorted, Summary)> {
+    let alone = match options.account.as_slice() {
+        [one] => Some(one.clone()),
+        _ => None,
+    };
+    let received = Utc::now();
+    let surroundings = Surroundings { account: alone, region: None, received, flow_log_format: None };
+    let mut reading = archive::Options::new(surroundings);
+    if let Some(jobs) = options.jobs {
+        reading.jobs = usize::from(jobs);
+    }
+    let progress: Arc<Progress> = reading.progress.clone();
+    interrupt.stops(progress.clone());
+    let bar = show::Bar::start(inputs, progress);
+    let mut sorted = options.in_memory.map_or_else(Sorted::default, Sorted::new);
+    let summary = archive::scan(inputs, &reading, |batch| sorted.add(batch, |it| wanted(it, options)));
+    bar.end();
+    Ok((sorted, summary.into_diagnostic()?))
+}
+
+/// Whether an event is asked about. What came earlier than `--since` still says what is new after it.
+fn wanted(activity: &Activity, options: &Options) -> bool {
+    let listed = |list: &[String], value: &String| list.is_empty() || list.contains(value);
+    listed(&options.account, &activity.account)
+        && listed(&options.region, &activity.region)
+        && options.until.is_none_or(|until| activity.time < until)
+}
+
+/// The facts beside a file. What has no place on disk has those beside the current folder.
+pub(super) fn facts_of(
+    inputs: &[Input],
+    file: usize,
+    facts: &mut FactFolders,
+) -> miette::Result<Arc<Recorded>> {
+    let here = Path::new(".");
+    match inputs.get(file) {
+        Some(Input::File { path, root }) => {
+            let folder = path.parent().unwrap_or(here);
+            let root = if root == path { folder } else { root };
+            facts.beside(root, folder)
+        }
+        _ => facts.beside(here, here),
+    }
+}
+
+fn outcome(options: &Options, inputs: &[Input], summary: &Summary) -> Outcome {
+    let nothing = summary.records == 0 && summary.unreadable > 0 && !inputs.is_empty();
+    if nothing || options.strict && summary.unreadable > 0 { Outcome::Unreadable } else { Outcome::Ran }
+}
+
+/// Judging, with everything it reports to.
+struct Hunt<'a> {
+    options: &'a Options,
+    policy: &'a Policy,
+    interrupt: &'a Interrupt,
+    output: &'a mut Output,
+    tally: Tally,
+    launches: Launches,
+}
+
+impl Hunt<'_> {
+    /// Judges in the order of event times, as `check` does, and prints each alert as it is found.
+    async fn judge<L: Lookup>(
+        &mut self,
+        sorted: Sorted,
+        live: Option<&L>,
+        mut beside: impl FnMut(usize) -> miette::Result<Arc<Recorded>>,
+    ) -> miette::Result<()> {
+        let history = judging::history(self.options.seed.as_deref()).await?;
+        let warm_up = !self.options.no_warm_up && self.options.seed.is_none();
+        self.interrupt.goes_on();
+        for (number, entry) in sorted.in_order().into_diagnostic()?.enumerate() {
+            if self.interrupt.is_raised() {
+                self.tally.stopped = true;
+                break;
+            }
+            let (file, activity) = entry.into_diagnostic()?;
+            let time = activity.time;
+            if number % FORGET_AFTER == FORGET_AFTER - 1 {
+                history.forget(time);
+            }
+            let activity = Arc::new(activity);
+            let processed = match live {
+                Some(live) => judging::process(self.policy, live, &history, warm_up, activity).await?,
+                None => {
+                    let facts = beside(file)?;
+                    judging::process(self.policy, facts.as_ref(), &history, warm_up, activity).await?
+                }
+            };
+            if self.options.since.is_none_or(|since| time >= since) {
+                self.tell(&processed)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn tell(&mut self, processed: &Processed) -> miette::Result<()> {
+        self.tally.activities += 1;
+        self.tally.suppressed += processed.suppressed.len() as u64;
+        if !self.options.live {
+            self.launches.add(&processed.judgement);
+        }
+        for (alert, fate) in &processed.alerts {
+            if *fate != Fate::Published {
+                self.tally.repetitions += 1;
+            } else if launches::is_unjudged(alert) && !self.options.live {
+                // Told with the other launches of its image.
+            } else if self.shows(alert) {
+                self.tally.add(alert);
+                self.output.alert(alert)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn shows(&self, alert: &Alert) -> bool {
+        let asked = &self.options.detection;
+        let found = alert.findings.iter().any(|it| asked.iter().any(|id| id == it.detection.id));
+        (asked.is_empty() || found) && self.options.severity.is_none_or(|floor| alert.severity() >= floor)
+    }
+}

@@ -1,0 +1,108 @@
+//! What detections of malice say, whatever the policy: images, repositories and instances that nothing
+//! learned may speak for.
+
+use std::collections::HashSet;
+
+use crate::activity::{Action, Activity, Place};
+use crate::detection::registry::{self, Standing};
+use crate::detection::{self, Context, Match, Subject, Verdict};
+use crate::history::Memory;
+use crate::lookup::Facts;
+use crate::policy::Policy;
+
+/// Detections that a habit does not excuse.
+pub const MALICIOUS: [&str; 12] = [
+    "guardduty-malicious-image",
+    "miner-process",
+    "machine-image-laundered",
+    "machine-image-name-confusion",
+    "user-data-suspicious",
+    "ecs-mass-mining",
+    "mining-pool-connection",
+    "mining-pool-dns",
+    "credential-in-command",
+    "offensive-tool",
+    "container-image-lookalike",
+    "ecr-scan-critical",
+];
+
+/// Names that are remembered; past it, everything of a kind is taken for blamed.
+const MOST: usize = 100_000;
+
+/// Who and what is to blame.
+#[derive(Debug, Default)]
+pub struct Blame {
+    /// Machine image ids, container image repositories, ECR repositories, instance ids: none can be
+    /// taken for another kind, and a name more costs only a mark more.
+    names: HashSet<String>,
+}
+
+impl Blame {
+    /// Asks the detections of malice, and remembers what they match. Returns their ids.
+    ///
+    /// Launches are asked about later, once an image and with facts.
+    pub fn see(&mut self, activity: &Activity, policy: &Policy) -> Vec<&'static str> {
+        if matches!(activity.action, Action::ImageLaunched(_) | Action::ImagePushed(_)) || is_sample(activity)
+        {
+            return Vec::new();
+        }
+        let (facts, memory) = (Facts::default(), Memory::none());
+        let context = Context { policy, facts: &facts, memory: &memory, matches: &[] };
+        let mut ids = Vec::new();
+        for id in MALICIOUS {
+            let Some(detection) = detection::find(id) else { continue };
+            if let Verdict::Match(found) = (detection.judge)(activity, &context) {
+                self.blame(activity, policy, &found);
+                ids.push(id);
+            }
+        }
+        ids
+    }
+
+    fn blame(&mut self, activity: &Activity, policy: &Policy, found: &Match) {
+        match &found.subject {
+            Subject::MachineImage { image, .. } => self.name(image),
+            Subject::Push { repository, .. }
+            | Subject::Repository { repository }
+            | Subject::Scan { repository, .. }
+            | Subject::ContainerImage { repository } => self.name(repository),
+            _ => {}
+        }
+        if let Some(place) = activity.action.place() {
+            self.place(place);
+        }
+        // Of a declaration's images those that are not one's own.
+        for used in registry::used(activity).unwrap_or_default() {
+            if matches!(registry::standing(activity, policy, &used), Standing::Foreign(_))
+                && let Some(reference) = &used.reference
+            {
+                self.name(&reference.repository());
+            }
+        }
+    }
+
+    fn place(&mut self, place: &Place) {
+        // What runs in a container says nothing of the machine under it.
+        if let Some(reference) = place.image.as_ref().and_then(registry::reference) {
+            self.name(&reference.repository());
+        } else if let Some(instance) = &place.instance {
+            self.name(instance);
+        }
+    }
+
+    fn name(&mut self, name: &str) {
+        if !name.is_empty() && self.names.len() < MOST {
+            self.names.insert(name.to_owned());
+        }
+    }
+
+    /// Whether something was blamed; when there was too much to remember, everything.
+    pub fn has(&self, name: &str) -> bool {
+        self.names.len() >= MOST || self.names.contains(name)
+    }
+}
+
+/// GuardDuty's sample findings happen to nobody.
+fn is_sample(activity: &Activity) -> bool {
+    matches!(&activity.action, Action::VerdictReported(reported) if reported.sample)
+}
