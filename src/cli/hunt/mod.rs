@@ -89,6 +89,25 @@ pub struct Options {
     in_memory: Option<usize>,
 }
 
+impl Options {
+    /// What was asked for and limits the picture, in sentences.
+    fn filters(&self) -> Vec<String> {
+        let mut told = Vec::new();
+        let time = |time: &DateTime<Utc>| time.format("%Y-%m-%d %H:%M UTC").to_string();
+        told.extend(self.since.as_ref().map(|since| format!("Only events since {}.", time(since))));
+        told.extend(self.until.as_ref().map(|until| format!("Only events before {}.", time(until))));
+        for (what, listed) in
+            [("accounts", &self.account), ("regions", &self.region), ("detections", &self.detection)]
+        {
+            if !listed.is_empty() {
+                told.push(format!("Only these {what}: {}.", listed.join(", ")));
+            }
+        }
+        told.extend(self.severity.map(|floor| format!("Only alerts at least {floor}.")));
+        told
+    }
+}
+
 fn detection(text: &str) -> Result<String, String> {
     match REGISTRY.iter().find(|detection| detection.id == text) {
         Some(detection) => Ok(detection.id.to_owned()),
@@ -122,7 +141,7 @@ pub async fn run(options: Options) -> miette::Result<Outcome> {
     }
     let Hunt { tally, launches, .. } = hunt;
     let told = show::Told { summary: &summary, tally: &tally, launches: &launches, elapsed: started.elapsed() };
-    output.finish(&told, &options, &policy)?;
+    output.finish(&told, &options)?;
     show::summary(&told);
     Ok(outcome(&options, &inputs, &summary))
 }
