@@ -33,6 +33,13 @@ pub(super) fn hides_letters(bytes: &[u8]) -> bool {
     })
 }
 
+/// Whether another record begins behind the start of a text.
+pub(super) fn starts_again(text: &[u8]) -> bool {
+    static START: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(PLAIN.start));
+    let behind = START.find(text).and_then(|at| text.get(at.saturating_add(1)..));
+    behind.is_some_and(|behind| START.find(behind).is_some())
+}
+
 /// How a record's text begins and goes on after the key: as it is, or inside one string.
 #[derive(Clone, Copy)]
 pub(super) struct Spelling {

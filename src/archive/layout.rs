@@ -199,7 +199,9 @@ impl<'a> Layout<'a> {
     fn passes(&self, line: &[u8]) -> bool {
         let line = line.trim_ascii_end();
         let text = if line.starts_with(PLAIN.start) { Some(line) } else { enveloped(line) };
-        line.ends_with(b"}") && text.is_some_and(|text| decide::names_nothing(text, PLAIN))
+        let Some(text) = text.filter(|_| line.ends_with(b"}")) else { return false };
+        // Documents may follow one another without a line's end.
+        decide::names_nothing(text, PLAIN) && !decide::starts_again(text)
     }
 
     fn read_document(&mut self, bytes: &[u8], end: usize, verdict: Verdict) -> Step {

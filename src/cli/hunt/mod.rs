@@ -2,8 +2,8 @@
 
 mod launches;
 mod output;
-pub(super) mod show;
-pub(super) mod when;
+mod show;
+mod when;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -15,6 +15,7 @@ use imagewarden::activity::Activity;
 use imagewarden::alert::Alert;
 use imagewarden::archive::{self, Input, Progress, Sorted, Summary};
 use imagewarden::detection::REGISTRY;
+use imagewarden::history::InMemory;
 use imagewarden::history::deliver::Fate;
 use imagewarden::lookup::{Lookup, Recorded};
 use imagewarden::pipeline::Processed;
@@ -80,15 +81,31 @@ pub struct Options {
     /// Tell first sightings at once, instead of learning from them.
     #[arg(long)]
     no_warm_up: bool,
-    /// First sightings to begin with, as `learn --seed` writes them; then no warm-up is needed.
-    #[arg(long, value_name = "FILE")]
-    seed: Option<PathBuf>,
     /// Files read at the same time. Default: one for each core.
     #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(u16).range(1..))]
     jobs: Option<u16>,
     /// Activities kept in memory; more go to disk. For tests.
     #[arg(long, value_name = "NUMBER", hide = true)]
     in_memory: Option<usize>,
+}
+
+impl Options {
+    /// What was asked for and limits the picture, in sentences.
+    fn filters(&self) -> Vec<String> {
+        let mut told = Vec::new();
+        let time = |time: &DateTime<Utc>| time.format("%Y-%m-%d %H:%M UTC").to_string();
+        told.extend(self.since.as_ref().map(|since| format!("Only events since {}.", time(since))));
+        told.extend(self.until.as_ref().map(|until| format!("Only events before {}.", time(until))));
+        for (what, listed) in
+            [("accounts", &self.account), ("regions", &self.region), ("detections", &self.detection)]
+        {
+            if !listed.is_empty() {
+                told.push(format!("Only these {what}: {}.", listed.join(", ")));
+            }
+        }
+        told.extend(self.severity.map(|floor| format!("Only alerts at least {floor}.")));
+        told
+    }
 }
 
 fn detection(text: &str) -> Result<String, String> {
@@ -125,7 +142,7 @@ pub async fn run(options: Options) -> miette::Result<Outcome> {
     let Hunt { tally, launches, .. } = hunt;
     let told =
         show::Told { summary: &summary, tally: &tally, launches: &launches, elapsed: started.elapsed() };
-    output.finish(&told, &options, &policy)?;
+    output.finish(&told, &options)?;
     show::summary(&told);
     Ok(outcome(&options, &inputs, &summary))
 }
@@ -160,11 +177,7 @@ fn wanted(activity: &Activity, options: &Options) -> bool {
 }
 
 /// The facts beside a file. What has no place on disk has those beside the current folder.
-pub(super) fn facts_of(
-    inputs: &[Input],
-    file: usize,
-    facts: &mut FactFolders,
-) -> miette::Result<Arc<Recorded>> {
+fn facts_of(inputs: &[Input], file: usize, facts: &mut FactFolders) -> miette::Result<Arc<Recorded>> {
     let here = Path::new(".");
     match inputs.get(file) {
         Some(Input::File { path, root }) => {
@@ -199,8 +212,8 @@ impl Hunt<'_> {
         live: Option<&L>,
         mut beside: impl FnMut(usize) -> miette::Result<Arc<Recorded>>,
     ) -> miette::Result<()> {
-        let history = judging::history(self.options.seed.as_deref()).await?;
-        let warm_up = !self.options.no_warm_up && self.options.seed.is_none();
+        let history = InMemory::default();
+        let warm_up = !self.options.no_warm_up;
         self.interrupt.goes_on();
         for (number, entry) in sorted.in_order().into_diagnostic()?.enumerate() {
             if self.interrupt.is_raised() {
