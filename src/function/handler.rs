@@ -224,7 +224,9 @@ impl App {
         let mut judged = work::all(self, activities, invocation).await.into_iter();
         let mut results = Vec::with_capacity(rest.len());
         for (count, unreadable, nothing_else) in rest {
-            let judged = judged.by_ref().take(count).fold(Ok(()), |all, one| all.and(one));
+            // All of them, also those after a failure.
+            let own: Vec<Result<(), Failed>> = judged.by_ref().take(count).collect();
+            let judged = own.into_iter().collect::<Result<(), Failed>>();
             for one in &unreadable {
                 tracing::warn!(place = one.place, reason = one.reason, "unreadable");
             }
