@@ -16,9 +16,9 @@ use tokio::time::Instant;
 use super::failure_queue::FailureQueue;
 use super::metrics::Tally;
 use super::policy::{Current, PolicyStore};
-use super::reply::{Failed, Reply};
+use super::reply::{Failed, Reply, Report};
 use super::settings::{Settings, SettingsError};
-use super::{place, work};
+use super::{errand, place, work};
 use crate::aws::arn_place;
 use crate::history::Key;
 use crate::history::batch::Batch;
@@ -38,8 +38,8 @@ const KEPT: usize = 100;
 
 /// What lives as long as the process.
 pub(super) struct App {
-    settings: Settings,
-    sdk: aws_config::SdkConfig,
+    pub(super) settings: Settings,
+    pub(super) sdk: aws_config::SdkConfig,
     pub(super) sns: Sns,
     policies: PolicyStore,
     failures: Option<FailureQueue>,
@@ -64,7 +64,9 @@ pub(super) struct Invocation {
     pub(super) store: Option<DynamoDb>,
     /// What is remembered, until it is written.
     pub(super) records: Option<Batch<DynamoDb>>,
-    surroundings: Surroundings,
+    pub(super) surroundings: Surroundings,
+    /// What came of an errand, for the reply.
+    pub(super) report: OnceLock<Report>,
     begun: AtomicBool,
     tally: Mutex<Tally>,
 }
@@ -124,6 +126,7 @@ impl App {
                 received: Utc::now(),
                 flow_log_format: self.settings.flow_log_format.clone(),
             },
+            report: OnceLock::new(),
             begun: AtomicBool::new(false),
             tally: Mutex::default(),
         });
@@ -136,7 +139,8 @@ impl App {
         tally.emit(Utc::now().timestamp_millis());
         match result {
             Ok(returned) => {
-                let reply = Reply::new(&tally, invocation.current.note.clone(), returned);
+                let report = invocation.report.get().cloned();
+                let reply = Reply::new(&tally, invocation.current.note.clone(), returned, report);
                 tracing::info!(reply = serde_json::to_string(&reply).unwrap_or_default(), "done");
                 Ok(reply)
             }
@@ -162,6 +166,9 @@ impl App {
     ) -> Result<Option<Vec<String>>, Failed> {
         let value: Value = serde_json::from_str(text)
             .map_err(|error| Failed::Unreadable(format!("JSON that cannot be taken apart: {error}")))?;
+        if let Some(errand) = source::errand(&value) {
+            return errand::run(errand, self, invocation).await.map(|()| None);
+        }
         match source::read_sqs(&value, &invocation.surroundings) {
             Some(messages) => self.messages(messages, &value, invocation).await.map(Some),
             None => {

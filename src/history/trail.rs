@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 
 use super::evidence::{self, Note};
-use super::{Key, Kind, Memory, Record, Trace, ecs, place, sight};
+use super::{Key, Kind, Memory, Record, Trace, ecs, place, seen, sight};
 use crate::activity::{Action, Activity, LaunchOutcome};
-use crate::detection::{Detection, Verdict};
+use crate::detection::Detection;
 use crate::engine::Judgement;
 use crate::policy::Policy;
 
@@ -18,8 +18,8 @@ pub const MOST_INSTANCES: usize = 64;
 pub mod label {
     /// A detection matched; the detail is its id, and after a space the digest where it is about one.
     pub const MATCH: &str = "match";
-    /// An instance was started; the detail is the image and after a space the principal. With a
-    /// principal, the image alone.
+    /// An instance was started; the detail is the instance, the image and the principal, with spaces
+    /// between. With a principal, the image alone.
     pub const LAUNCHED: &str = "launched";
     /// An instance was stopped, started, or had its user data rewritten; the detail is the principal.
     pub const STOPPED: &str = "stopped";
@@ -98,6 +98,7 @@ pub fn keys(activity: &Activity) -> Vec<Key> {
             keys.extend(destination.map(|destination| key(Kind::Sighting, destination.sighting)));
         }
     }
+    keys.extend(seen::keys(activity));
     if !keys.is_empty() {
         keys.push(key(Kind::Watch, sight::WATCH.to_owned()));
     }
@@ -147,13 +148,16 @@ pub fn remember(judgement: &Judgement, policy: &Policy, memory: &Memory) -> Vec<
     let activity = judgement.activity.as_ref();
     let verdicts = judgement.verdicts.iter();
     let matched: Vec<&'static Detection> = verdicts
-        .filter(|(_, verdict)| matches!(verdict, Verdict::Match(_)))
+        .filter(|(_, verdict)| !verdict.matches().is_empty())
         .map(|(detection, _)| *detection)
         .collect();
     let mut trail = Trail { activity, memory, changed: BTreeMap::new() };
     trail.see(Kind::Watch, sight::WATCH);
     for id in sightings(activity) {
         trail.see(Kind::Sighting, &id);
+    }
+    for key in seen::keys(activity) {
+        trail.change(key, |record| record.see(activity.time, &activity.id));
     }
     for note in evidence::notes(activity, &matched, policy, memory) {
         trail.note(note);
@@ -217,6 +221,7 @@ impl Trail<'_> {
             label: note.label.to_owned(),
             source: note.source.unwrap_or_else(|| self.activity.id.clone()),
             detail: note.detail,
+            place: note.place,
             score: note.score,
         };
         self.change(key, |record| if note.seldom { record.add_seldom(trace) } else { record.add(trace) });

@@ -45,7 +45,7 @@ use serde_json::Value;
 use crate::activity::Activity;
 
 pub use text::read_bytes;
-pub use wrap::read_sqs;
+pub use wrap::{errand, read_sqs};
 
 /// What the surroundings know that a record may lack.
 #[derive(Debug, Clone)]
