@@ -1,5 +1,6 @@
 //! One invocation: read, judge, publish, answer.
 
+use std::collections::HashMap;
 use std::collections::hash_map::RandomState;
 use std::hash::{BuildHasher, Hasher};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -19,6 +20,7 @@ use super::reply::{Failed, Reply, Report};
 use super::settings::{Settings, SettingsError};
 use super::{errand, place, work};
 use crate::aws::arn_place;
+use crate::history::Key;
 use crate::history::batch::Batch;
 use crate::history::dynamodb::DynamoDb;
 use crate::lookup::aws::AwsLookup;
@@ -42,6 +44,8 @@ pub(super) struct App {
     policies: PolicyStore,
     failures: Option<FailureQueue>,
     history: Option<DynamoDb>,
+    /// Which records lead to which others, as far as this process has seen.
+    pub(super) links: Mutex<HashMap<Key, Vec<Key>>>,
     /// Made at the first invocation, which tells the function's own account.
     lookup: OnceLock<AwsLookup>,
 }
@@ -91,7 +95,8 @@ impl App {
         let policies = PolicyStore::new(settings.policy.clone(), sdk.clone());
         let failures = settings.failure_queue.clone().map(|url| FailureQueue::new(&sdk, url));
         let history = settings.history_table.as_deref().map(|table| DynamoDb::new(&sdk, table));
-        Ok(Self { settings, sdk, sns, policies, failures, history, lookup: OnceLock::new() })
+        let (links, lookup) = (Mutex::default(), OnceLock::new());
+        Ok(Self { settings, sdk, sns, policies, failures, history, links, lookup })
     }
 
     /// # Errors
@@ -231,7 +236,9 @@ impl App {
         let mut judged = work::all(self, activities, invocation).await.into_iter();
         let mut results = Vec::with_capacity(rest.len());
         for (count, unreadable, nothing_else) in rest {
-            let judged = judged.by_ref().take(count).fold(Ok(()), |all, one| all.and(one));
+            // All of them, also those after a failure.
+            let own: Vec<Result<(), Failed>> = judged.by_ref().take(count).collect();
+            let judged = own.into_iter().collect::<Result<(), Failed>>();
             for one in &unreadable {
                 tracing::warn!(place = one.place, reason = one.reason, "unreadable");
             }

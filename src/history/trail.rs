@@ -114,24 +114,32 @@ pub fn linked(activity: &Activity, found: &[Record]) -> Vec<Key> {
     if matches!(activity.action, Action::ImagePushed(_)) {
         return Vec::new();
     }
-    let aliases = found.iter().filter(|record| record.key.kind == Kind::Alias);
-    let digests = aliases.flat_map(|record| &record.traces).map(|trace| trace.detail.as_str());
-    let unnamed = sight::digest(activity).is_none();
-    let containers = found.iter().filter(|record| unnamed && record.key.kind == Kind::Container);
-    let started = containers.flat_map(|record| &record.traces).filter(|trace| trace.label == label::DIGEST);
-    let started = started.filter_map(|trace| trace.detail.split(" @ ").next());
-    let started = started.map(|digest| (Kind::Digest, digest.to_owned()));
-    let mut keys: Vec<Key> = digests
-        .flat_map(|digest| {
-            let sighting = sight::container_image(digest);
-            [(Kind::Digest, digest.to_owned()), (Kind::Sighting, sighting)]
-        })
-        .chain(started)
-        .map(|(kind, id)| Key::new(&activity.account, &activity.region, kind, id))
-        .collect();
+    let named = sight::digest(activity).is_some();
+    let records = found.iter().filter(|record| !named || record.key.kind != Kind::Container);
+    let mut keys: Vec<Key> = records.flat_map(links).collect();
     keys.sort();
     keys.dedup();
     keys
+}
+
+/// The records that one leads to: those of an image's other digests, and of the image that a container runs.
+pub fn links(record: &Record) -> Vec<Key> {
+    let key = |kind, id: String| Key::new(&record.key.account, &record.key.region, kind, id);
+    let traces = record.traces.iter();
+    match record.key.kind {
+        Kind::Alias => traces
+            .flat_map(|trace| {
+                let sighting = sight::container_image(&trace.detail);
+                [key(Kind::Digest, trace.detail.clone()), key(Kind::Sighting, sighting)]
+            })
+            .collect(),
+        Kind::Container => traces
+            .filter(|trace| trace.label == label::DIGEST)
+            .filter_map(|trace| trace.detail.split(" @ ").next())
+            .map(|digest| key(Kind::Digest, digest.to_owned()))
+            .collect(),
+        _ => Vec::new(),
+    }
 }
 
 /// What the judged activity adds to its records: those that changed, ready to be saved. Remembering
