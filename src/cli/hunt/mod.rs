@@ -2,8 +2,8 @@
 
 mod launches;
 mod output;
-mod show;
-mod when;
+pub mod show;
+pub mod when;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -177,7 +177,7 @@ fn wanted(activity: &Activity, options: &Options) -> bool {
 }
 
 /// The facts beside a file. What has no place on disk has those beside the current folder.
-fn facts_of(inputs: &[Input], file: usize, facts: &mut FactFolders) -> miette::Result<Arc<Recorded>> {
+pub fn facts_of(inputs: &[Input], file: usize, facts: &mut FactFolders) -> miette::Result<Arc<Recorded>> {
     let here = Path::new(".");
     match inputs.get(file) {
         Some(Input::File { path, root }) => {
