@@ -53,19 +53,11 @@ pub(super) struct Spelling {
 pub(super) const PLAIN: Spelling =
     Spelling { start: br#"{"eventVersion":""#, before: br#"""#, after: br#"":""#, end: b'"' };
 /// The same inside a string: `"{\"eventVersion\":\"1.11\",...`
-pub(super) const NESTED: Spelling = Spelling {
-    start: br#"{\"eventVersion\":\""#,
-    before: br#"\""#,
-    after: br#"\":\""#,
-    end: b'\\',
-};
+pub(super) const NESTED: Spelling =
+    Spelling { start: br#"{\"eventVersion\":\""#, before: br#"\""#, after: br#"\":\""#, end: b'\\' };
 /// The same in a field of a CSV file: `"{""eventVersion"":""1.11"",...`
-pub(super) const QUOTED: Spelling = Spelling {
-    start: br#"{""eventVersion"":""#,
-    before: br#""""#,
-    after: br#""":"""#,
-    end: b'"',
-};
+pub(super) const QUOTED: Spelling =
+    Spelling { start: br#"{""eventVersion"":""#, before: br#""""#, after: br#""":"""#, end: b'"' };
 
 /// Whether a record that CloudTrail wrote is of no interest, told without parsing it: each key of the name that
 /// stands in its text, wherever, has a call's name behind it that nobody judges. The record's own is among

@@ -159,7 +159,8 @@ impl Launches {
 
 /// Names come from events: nothing but ids and regions gets into a command.
 fn is_image(text: &str) -> bool {
-    text.strip_prefix("ami-").is_some_and(|hex| !hex.is_empty() && hex.bytes().all(|it| it.is_ascii_hexdigit()))
+    text.strip_prefix("ami-")
+        .is_some_and(|hex| !hex.is_empty() && hex.bytes().all(|it| it.is_ascii_hexdigit()))
 }
 
 fn is_region(text: &str) -> bool {
@@ -170,6 +171,7 @@ fn is_region(text: &str) -> bool {
 /// What stands in events may bring control characters along.
 fn printable(text: &str) -> String {
     const LONGEST: usize = 120;
-    let shown: String = text.chars().take(LONGEST).map(|it| if it.is_control() { '\u{fffd}' } else { it }).collect();
+    let shown: String =
+        text.chars().take(LONGEST).map(|it| if it.is_control() { '\u{fffd}' } else { it }).collect();
     if shown.is_empty() { "unknown".to_owned() } else { shown }
 }

@@ -77,8 +77,7 @@ impl Bar {
         }
         let total: u64 = inputs.iter().map(Input::size).sum();
         let (bar, template) = if total > 0 {
-            let template =
-                "{bar:32} {bytes}/{total_bytes} {bytes_per_sec}, {eta} left, {msg} records";
+            let template = "{bar:32} {bytes}/{total_bytes} {bytes_per_sec}, {eta} left, {msg} records";
             (ProgressBar::new(total), template)
         } else {
             (ProgressBar::new_spinner(), "{spinner} {bytes} {bytes_per_sec}, {msg} records")
@@ -88,7 +87,9 @@ impl Bar {
         }
         let (end, ended) = std::sync::mpsc::channel();
         let thread = std::thread::spawn(move || {
-            while ended.recv_timeout(Duration::from_millis(100)) == Err(std::sync::mpsc::RecvTimeoutError::Timeout) {
+            while ended.recv_timeout(Duration::from_millis(100))
+                == Err(std::sync::mpsc::RecvTimeoutError::Timeout)
+            {
                 bar.set_position(progress.bytes.load(Ordering::Relaxed));
                 bar.set_message(HumanCount(progress.records.load(Ordering::Relaxed)).to_string());
             }

@@ -49,7 +49,17 @@ mod tests {
         ] {
             assert_eq!(parse(text, now, days).unwrap(), expected.parse::<DateTime<Utc>>().unwrap(), "{text}");
         }
-        for text in ["", "d", "-5d", "yesterday", "2026-13-01", "99999999999999999999d", "5w", "9223372036854775807d", "5\u{e9}"] {
+        for text in [
+            "",
+            "d",
+            "-5d",
+            "yesterday",
+            "2026-13-01",
+            "99999999999999999999d",
+            "5w",
+            "9223372036854775807d",
+            "5\u{e9}",
+        ] {
             assert!(parse(text, now, 0).is_err(), "{text}");
         }
     }
