@@ -8,7 +8,7 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::layout::Layout;
-use super::open::{After, Buffers};
+use super::open::{After, Buffers, Take};
 use super::*;
 use crate::source::{self, Reading};
 
@@ -278,6 +278,17 @@ fn gzip(text: &[u8]) -> Vec<u8> {
     let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
     encoder.write_all(text).unwrap();
     encoder.finish().unwrap()
+}
+
+impl Take for Layout<'_> {
+    fn take(&mut self, bytes: &[u8], after: After) -> std::io::Result<usize> {
+        Ok(Layout::take(self, bytes, after))
+    }
+
+    #[cfg(feature = "parquet")]
+    fn parquet(&mut self, _: std::fs::File) -> std::io::Result<Option<String>> {
+        unreachable!("no Parquet here")
+    }
 }
 
 /// Activities, damage, and bytes after decompression of a file in memory.

@@ -2,6 +2,7 @@
 
 mod launches;
 mod output;
+mod remote;
 pub mod show;
 pub mod when;
 
@@ -13,7 +14,7 @@ use chrono::{DateTime, Utc};
 use clap::Args;
 use imagewarden::activity::Activity;
 use imagewarden::alert::Alert;
-use imagewarden::archive::{self, Input, Progress, Sorted, Summary};
+use imagewarden::archive::{self, Fetch, Input, Progress, Sorted, Summary};
 use imagewarden::detection::REGISTRY;
 use imagewarden::history::InMemory;
 use imagewarden::history::deliver::Fate;
@@ -28,6 +29,7 @@ use super::inputs::FactFolders;
 use super::{Outcome, account, judging, severity};
 use launches::Launches;
 use output::{Format, Output};
+use remote::Found;
 use show::{Interrupt, Tally};
 
 /// How many activities go by between two looks at what the history may forget.
@@ -35,7 +37,7 @@ const FORGET_AFTER: usize = 4_096;
 
 #[derive(Args)]
 pub struct Options {
-    /// Files and folders of logs; `-` for standard input. A folder means every log file in it and below,
+    /// Files, folders and `s3://BUCKET/PREFIX` of logs; `-` for standard input. A folder means every log file in it and below,
     /// facts/ excepted. Gzip, zstd and plain; log files of trails, JSON lines, CloudTrail Lake's and
     /// LookupEvents' output, EventBridge archives, CloudWatch Logs exports.
     #[arg(required = true, value_name = "PATH")]
@@ -118,11 +120,11 @@ fn detection(text: &str) -> Result<String, String> {
 pub async fn run(options: Options) -> miette::Result<Outcome> {
     let policy = judging::policy_or_default(options.policy.as_deref())?;
     let mut facts = FactFolders::new(options.facts.as_deref())?;
-    let inputs = archive::inputs(&options.paths).into_diagnostic()?;
+    let Found { inputs, fetch } = remote::inputs(&options.paths).await?;
     let mut output = Output::open(options.output.as_deref(), options.format)?;
     let started = Instant::now();
     let interrupt = Interrupt::listen();
-    let (sorted, summary) = read(&inputs, &options, &interrupt)?;
+    let (sorted, summary) = read(&inputs, fetch, &options, &interrupt)?;
     let mut hunt = Hunt {
         options: &options,
         policy: &policy,
@@ -148,7 +150,12 @@ pub async fn run(options: Options) -> miette::Result<Outcome> {
 }
 
 /// Reads everything, with a bar on a terminal. Activities come out in the order of their times.
-fn read(inputs: &[Input], options: &Options, interrupt: &Interrupt) -> miette::Result<(Sorted, Summary)> {
+fn read(
+    inputs: &[Input],
+    fetch: Option<Arc<dyn Fetch>>,
+    options: &Options,
+    interrupt: &Interrupt,
+) -> miette::Result<(Sorted, Summary)> {
     let alone = match options.account.as_slice() {
         [one] => Some(one.clone()),
         _ => None,
@@ -159,6 +166,7 @@ fn read(inputs: &[Input], options: &Options, interrupt: &Interrupt) -> miette::R
     if let Some(jobs) = options.jobs {
         reading.jobs = usize::from(jobs);
     }
+    reading.fetch = fetch;
     let progress: Arc<Progress> = reading.progress.clone();
     interrupt.stops(progress.clone());
     let bar = show::Bar::start(inputs, progress);
