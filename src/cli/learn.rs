@@ -172,7 +172,7 @@ fn write_seed(learner: &Learner, path: &Path) -> miette::Result<()> {
 async fn seed_table(learner: &Learner, table: &str) -> miette::Result<()> {
     use imagewarden::history::dynamodb::DynamoDb;
 
-    let sdk = imagewarden::aws::sdk().await.into_diagnostic()?;
+    let sdk = imagewarden::aws::load().await.into_diagnostic()?;
     let records: Vec<_> = learner.sightings().cloned().collect();
     let written = imagewarden::learn::sow(&DynamoDb::new(&sdk, table), &records)
         .await

@@ -47,7 +47,7 @@ mod scan;
 mod shape;
 mod steps;
 #[cfg(test)]
-mod testing;
+pub(crate) mod testing;
 mod user_data_changed;
 mod user_data_suspicious;
 

@@ -5,10 +5,11 @@ use std::sync::Arc;
 
 use super::Learner;
 use super::blame::MALICIOUS;
-use super::draft::{Draft, Entry};
+use super::draft::{Draft, Entry, takes};
 use super::hours::{self, plain};
 use super::images::{Key, Launched};
 use super::seen::Seen;
+use super::write::pusher;
 use crate::activity::{Action, Activity, ActorKind, ImageRef};
 use crate::alert::count;
 use crate::detection::Context;
@@ -76,6 +77,8 @@ impl Learner {
                 "no policy excuses this",
             ));
         }
+        // What policies take is not known here, but there.
+        draft.hold_to_policy();
         draft
     }
 
@@ -396,6 +399,8 @@ impl Learner {
             Push::Refused("the events do not name who pushed")
         } else if !plain(principal) || !plain(repository) {
             Push::Refused("the name reads as a pattern, or is too long")
+        } else if !takes_push(principal, repository) {
+            Push::Refused("no policy takes this name")
         } else if pushed.kind == Some(ActorKind::Root) {
             Push::Refused("the root user")
         } else if pushed.kind == Some(ActorKind::Unknown) || pushed.kind.is_none() {
@@ -439,6 +444,12 @@ impl Learner {
             });
         }
     }
+}
+
+/// One repository with a name that is none must not cost its pusher all others.
+fn takes_push(principal: &str, repository: &str) -> bool {
+    let value = Pusher { principal: principal.to_owned(), repositories: vec![repository.to_owned()] };
+    takes(&format!("uploads: {{pushers: [{}]}}", pusher(&value)))
 }
 
 enum Push {

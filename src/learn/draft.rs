@@ -1,6 +1,7 @@
 //! The proposal, before it is written down.
 
-use crate::policy::{Pusher, Schedule};
+use super::write::{pusher, quoted, schedule};
+use crate::policy::{Policy, Pusher, Schedule};
 
 /// One line of the policy, or one that a person has to decide on.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -70,4 +71,33 @@ impl Draft {
         ];
         texts.into_iter().map(|entries| of(entries)).sum::<usize>() + of(&self.schedules) + of(&self.pushers)
     }
+
+    /// Takes back what no policy takes: names that are none, though an event has them.
+    pub(super) fn hold_to_policy(&mut self) {
+        let text = |value: &String| quoted(value);
+        hold(&mut self.owners, |it| format!("images: {{approved: {{owners: [{}]}}}}", text(it)));
+        hold(&mut self.ids, |it| format!("images: {{approved: {{ids: [{}]}}}}", text(it)));
+        hold(&mut self.azure_publishers, |it| {
+            format!("images: {{approved: {{azure_publishers: [{}]}}}}", text(it))
+        });
+        hold(&mut self.gcp_projects, |it| format!("images: {{approved: {{gcp_projects: [{}]}}}}", text(it)));
+        hold(&mut self.hosts, |it| format!("user_data: {{trusted: {{hosts: [{}]}}}}", text(it)));
+        hold(&mut self.registries, |it| format!("containers: {{registries: [{}]}}", text(it)));
+        hold(&mut self.schedules, |it| format!("uploads: {{schedules: [{}]}}", schedule(it)));
+        hold(&mut self.pushers, |it| format!("uploads: {{pushers: [{}]}}", pusher(it)));
+    }
+}
+
+fn hold<T>(entries: &mut [Entry<T>], yaml: impl Fn(&T) -> String) {
+    for entry in entries.iter_mut().filter(|entry| entry.approved) {
+        if !takes(&yaml(&entry.value)) {
+            entry.approved = false;
+            entry.review = Some("no policy takes this name".to_owned());
+        }
+    }
+}
+
+/// Whether a policy of these lines loads.
+pub(super) fn takes(yaml: &str) -> bool {
+    Policy::parse(yaml, "an entry").is_ok()
 }

@@ -397,7 +397,7 @@ mod tests {
             "{}\n",
             "# mine\nimages:\n",
             "images:\n  approved:\n    # ours\n    owners: [self, amazon]   # both\n    ids: []\n",
-            "images:\n  approved:\n    owners:\n      - self   # us\n      # not yet\n      # - x\n\n  max_age_days: 9\nuploads:\n  pushers:\n",
+            "images:\n  approved:\n    owners:\n      - self   # us\n      # not yet\n      # - x\n\n  max_age_days: 9\nuploads:\n",
             "images: {approved: {owners: [self], ids: []}}\ncontainers: {registries: []}\nuser_data: {trusted: {hosts: [], buckets: []}}\n",
             "images:\n  approved:\n    owners: [\n      self,\n      amazon,\n    ]\nnotify: {minimum_severity: low}",
             "uploads:\n  pushers: []\n  schedules:\n  - days: [mon]\n    hours: \"08:00-20:00\"\n",

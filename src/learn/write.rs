@@ -188,7 +188,7 @@ pub(super) fn pusher(pusher: &Pusher) -> String {
     format!("{{principal: {}, repositories: {}}}", quoted(&pusher.principal), names(&pusher.repositories))
 }
 
-fn schedule(schedule: &Schedule) -> String {
+pub(super) fn schedule(schedule: &Schedule) -> String {
     let days: Vec<&str> = schedule.days.iter().map(|day| day.name()).collect();
     let zone = schedule.zone.as_ref().map_or_else(|| "UTC".to_owned(), |zone| zone.to_string());
     format!(
