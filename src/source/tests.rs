@@ -262,6 +262,36 @@ fn a_finding_that_changed_is_another_event() {
     assert_ne!(read(&again, &surroundings()).activities.remove(0).id, open);
 }
 
+/// EventBridge gives a forwarded or repeated event another id; what was scanned and when stays.
+#[test]
+fn a_scan_is_known_by_its_image_and_time() {
+    for name in ["ecr-image-scan-critical", "inspector2-scan-critical"] {
+        let id = |event: &Value| read(event, &surroundings()).activities.remove(0).id;
+        let event = sample(name);
+        let mut again = event.clone();
+        again["id"] = json!("another");
+        assert_eq!(id(&again), id(&event), "{name}");
+        let mut later = event.clone();
+        later["time"] = json!("2026-03-09T11:00:00Z");
+        assert_ne!(id(&later), id(&event), "{name}");
+        let mut other = event.clone();
+        other["detail"]["image-digest"] = json!(format!("sha256:{}", "0".repeat(64)));
+        assert_ne!(id(&other), id(&event), "{name}");
+    }
+}
+
+/// Whoever writes a log may choose its ids: they are remembered, and so have a longest.
+#[test]
+fn an_id_of_any_length_is_kept_short() {
+    let mut event = sample("ocsf-put-image-at-night");
+    let id = |event: &Value| read(event, &surroundings()).activities.remove(0).id;
+    event["metadata"]["uid"] = json!("a".repeat(100_000));
+    let (long, mut other) = (id(&event), event);
+    assert!(long.len() < 400);
+    other["metadata"]["uid"] = json!("a".repeat(100_001));
+    assert_ne!(id(&other), long);
+}
+
 #[test]
 fn one_change_of_a_registrys_scanning_is_one_activity() {
     let reading = read(&sample("ecr-scan-resource-change-manual"), &surroundings());

@@ -34,6 +34,27 @@ fn every_protocol_gets_its_own_form() {
 }
 
 #[test]
+fn without_a_history_every_form_says_that_it_may_be_a_repetition() {
+    let mut alert = testing::not_approved();
+    let said = |alert: &Alert| {
+        let body = publishable(&message(alert, HttpsBody::Chat));
+        let text = |protocol: &str| {
+            body[protocol].as_str().unwrap().split_whitespace().collect::<Vec<_>>().join(" ")
+        };
+        let finding: Value = serde_json::from_str(body["default"].as_str().unwrap()).unwrap();
+        (
+            finding["unmapped"]["may_repeat"] == true,
+            text("email").contains("this may be a repetition"),
+            text("https").contains("this may be a repetition"),
+            crate::alert::terminal::text(alert, false).contains("may be a repetition"),
+        )
+    };
+    assert_eq!(said(&alert), (false, false, false, false));
+    alert.may_repeat = true;
+    assert_eq!(said(&alert), (true, true, true, true));
+}
+
+#[test]
 fn attributes_are_there_to_filter_by() {
     let message = message(&testing::push(), HttpsBody::Chat);
     let told: Vec<(&str, &str, &str)> = message
