@@ -50,14 +50,14 @@ lint: export AWS_DEFAULT_REGION ?= us-east-1
 lint: setup ## Formatting, clippy, templates, licences: whatever does not run the code.
 	cargo fmt --check
 	cargo clippy --quiet --all-targets -- --deny warnings
-	cargo clippy --quiet --all-targets --features aws -- --deny warnings
+	cargo clippy --quiet --all-targets --features aws,parquet -- --deny warnings
 	sam validate --lint
 	sam validate --lint --template forward.yaml
 	cargo-deny check licenses bans sources
 
 .PHONY: test
 test: setup ## Run every test: the function against moto and a Lambda simulator too. The first build takes minutes.
-	cargo test --features aws
+	cargo test --features aws,parquet
 
 .PHONY: build
 build: setup ## Build the function for deployment, into .aws-sam.
