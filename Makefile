@@ -78,5 +78,6 @@ bootstrap: setup
 
 .PHONY: bench
 bench: bootstrap ## Make the figures of benches/README.md.
-	cargo build --quiet --release --example evaluate
+	cargo build --quiet --release --example evaluate --example inflate --bin imagewarden
 	$(BIN)/python benches/run.py
+	$(PYTHON) benches/hunt.py

@@ -380,7 +380,13 @@ fn what_is_damaged_is_told_and_the_rest_is_read() {
     let nothing = hunt(&[], &[&logs.join("garbage.json.gz")]);
     assert_eq!(nothing.code, Some(2), "an input that yields nothing");
     imagewarden().args(["hunt", "/no/such/folder"]).assert().code(2).stderr(contains("/no/such/folder"));
-    imagewarden().arg("hunt").arg(folder.path().join("facts")).assert().success();
+    // Asked for by its name, a folder of facts is read as logs.
+    imagewarden()
+        .arg("hunt")
+        .arg(folder.path().join("facts"))
+        .assert()
+        .code(2)
+        .stderr(contains("images.json"));
 }
 
 #[test]
@@ -429,4 +435,34 @@ fn generated_archives_yield_their_truth_in_every_layout() {
     for (layout, text) in &told[1..] {
         assert_eq!(text, &told[0].1, "{layout}");
     }
+}
+
+#[cfg(unix)]
+#[test]
+fn an_interrupted_hunt_tells_what_it_found_until_then() {
+    use std::process::Stdio;
+    let folder = TempDir::new().unwrap();
+    let facts = facts(folder.path());
+    let mut child = Process::new(assert_cmd::cargo::cargo_bin("imagewarden"))
+        .args(["hunt", "--format", "json", "--facts", facts.to_str().unwrap(), "-"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut stdin = child.stdin.take().unwrap();
+    let other = format!("{}\n", native(&[json!({"eventVersion": "1.11", "eventName": "Decrypt"})]));
+    let filling = other.repeat(5 * 1024 * 1024 / other.len());
+    writeln!(stdin, "{}", launch(1, "2026-03-01T10:00:00Z", "111122223333", "eu-central-1")).unwrap();
+    stdin.write_all(filling.as_bytes()).unwrap();
+    assert!(Process::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap().success());
+    std::thread::sleep(std::time::Duration::from_millis(300));
+    // It goes away before it has read all of this.
+    let rest = std::thread::spawn(move || (0..100).all(|_| stdin.write_all(filling.as_bytes()).is_ok()));
+    let output = child.wait_with_output().unwrap();
+    assert!(!rest.join().unwrap(), "it read to the end");
+    let told = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(0), "{told}");
+    assert!(told.contains("interrupted"), "{told}");
+    assert!(String::from_utf8(output.stdout).unwrap().contains("event-1"), "{told}");
 }

@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read};
+use std::sync::atomic::Ordering;
 
 use flate2::bufread::MultiGzDecoder;
 use libdeflater::Decompressor;
@@ -46,6 +47,8 @@ pub(super) trait Take {
 #[derive(Debug, Default)]
 pub(super) struct Outcome {
     pub bytes: u64,
+    /// How many of these progress knows already.
+    pub counted: u64,
     pub inflated: u64,
     /// Why the rest could not be read.
     pub damage: Option<String>,
@@ -202,7 +205,7 @@ impl Buffers {
             Err(error) => return Ok(Some(error.to_string())),
         };
         let (gzip, zstd) = (start.starts_with(&GZIP), start.starts_with(&ZSTD));
-        let mut counted = Counted { inner: reader, bytes: 0 };
+        let mut counted = Counted { inner: reader, bytes: 0, progress };
         let damage = if gzip {
             pump(MultiGzDecoder::new(&mut counted), "gzip that cannot be inflated", progress, taker, read)
         } else if zstd {
@@ -214,6 +217,7 @@ impl Buffers {
             pump(&mut counted, "cannot be read", progress, taker, read)
         };
         read.bytes = counted.bytes;
+        read.counted = counted.bytes;
         damage
     }
 }
@@ -228,26 +232,34 @@ fn stream_gzip(
 }
 
 /// Counts what is taken out of a file.
-struct Counted<R> {
+struct Counted<'a, R> {
     inner: R,
     bytes: u64,
+    progress: &'a Progress,
 }
 
-impl<R: Read> Read for Counted<R> {
+impl<R> Counted<'_, R> {
+    fn count(&mut self, amount: usize) {
+        self.bytes = self.bytes.saturating_add(amount as u64);
+        self.progress.bytes.fetch_add(amount as u64, Ordering::Relaxed);
+    }
+}
+
+impl<R: Read> Read for Counted<'_, R> {
     fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
         let length = self.inner.read(into)?;
-        self.bytes = self.bytes.saturating_add(length as u64);
+        self.count(length);
         Ok(length)
     }
 }
 
-impl<R: BufRead> BufRead for Counted<R> {
+impl<R: BufRead> BufRead for Counted<'_, R> {
     fn fill_buf(&mut self) -> io::Result<&[u8]> {
         self.inner.fill_buf()
     }
 
     fn consume(&mut self, amount: usize) {
-        self.bytes = self.bytes.saturating_add(amount as u64);
+        self.count(amount);
         self.inner.consume(amount);
     }
 }

@@ -125,7 +125,7 @@ fn collect(root: &Path, folder: &Path, inputs: &mut Vec<Input>, depth: usize) ->
             if !is_left_out(&entry.file_name().to_string_lossy()) {
                 collect(root, &path, inputs, depth.saturating_add(1))?;
             }
-        } else if is_log(&path.to_string_lossy()) {
+        } else if is_log(&entry.file_name().to_string_lossy()) {
             inputs.push(Input::File { path, root: root.to_owned() });
         }
     }

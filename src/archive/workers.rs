@@ -104,7 +104,7 @@ fn file(
     let read = buffers.read(input, options, &mut reader)?;
     let summary = reader.finish(&Arc::from(input.name()), read.damage);
     options.progress.files.fetch_add(1, Ordering::Relaxed);
-    options.progress.bytes.fetch_add(read.bytes, Ordering::Relaxed);
+    options.progress.bytes.fetch_add(read.bytes.saturating_sub(read.counted), Ordering::Relaxed);
     Ok(Summary { bytes: read.bytes, inflated: read.inflated, ..summary })
 }
 
