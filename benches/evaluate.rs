@@ -4,18 +4,24 @@
 //! ```text
 //! evaluate --rounds N      judge every sample N times; prints the processor time of it as JSON
 //! evaluate --verdicts      prints what matched and what could not be told, by sample, as JSON
+//! evaluate --events N [--history]
+//!                          takes every sample from its JSON text to its alerts by the whole shipped policy, N times
+//!                          as events of their own; with a history that keeps records as the table does
 //! ```
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
-use chrono::Utc;
+use chrono::{TimeDelta, Utc};
+use imagewarden::alert::{Alert, HttpsBody, message};
 use imagewarden::detection::{REGISTRY, Verdict};
 use imagewarden::engine::{self, Judgement};
-use imagewarden::history::Memory;
+use imagewarden::history::deliver::Publisher;
+use imagewarden::history::{Key, Memory, Record, Store, StoreError};
 use imagewarden::lookup::Facts;
 use imagewarden::lookup::recorded::Recorded;
+use imagewarden::pipeline::Pipeline;
 use imagewarden::policy::Policy;
 use imagewarden::source::{self, Surroundings};
 use serde_json::{Value, json};
@@ -73,6 +79,74 @@ async fn judge(payload: &Value, around: &Surroundings, policy: &Policy, facts: &
     judgements
 }
 
+/// Records as the table keeps them, as JSON under their keys; without the requests.
+#[derive(Default)]
+struct Texts(Mutex<HashMap<String, (u64, String)>>);
+
+impl Store for Texts {
+    async fn load(&self, keys: &[Key]) -> Result<Vec<Record>, StoreError> {
+        let texts = self.0.lock().map_err(|error| StoreError::Unavailable(error.to_string()))?;
+        let found = keys.iter().filter_map(|key| texts.get(&key.to_string()));
+        found
+            .map(|(version, text)| {
+                let record: Record =
+                    serde_json::from_str(text).map_err(|error| StoreError::Unavailable(error.to_string()))?;
+                Ok(Record { version: *version, ..record })
+            })
+            .collect()
+    }
+
+    async fn save(&self, records: &[Record]) -> Result<(), StoreError> {
+        let mut texts = self.0.lock().map_err(|error| StoreError::Unavailable(error.to_string()))?;
+        for record in records {
+            let text =
+                serde_json::to_string(record).map_err(|error| StoreError::Unavailable(error.to_string()))?;
+            texts.insert(record.key.to_string(), (record.version + 1, text));
+        }
+        Ok(())
+    }
+}
+
+/// Renders what the function would send.
+struct Rendered;
+
+impl Publisher for Rendered {
+    async fn publish(&self, alert: &Alert) -> Result<(), String> {
+        if !alert.below_floor {
+            std::hint::black_box(message(alert, HttpsBody::Chat));
+        }
+        Ok(())
+    }
+}
+
+/// One sample, as an event of its own.
+async fn event(
+    text: &str,
+    number: u32,
+    around: &Surroundings,
+    facts: &Recorded,
+    store: Option<&Texts>,
+) -> Outcome<()> {
+    let payload: Value = serde_json::from_str(text)?;
+    for mut activity in source::read(&payload, around).activities {
+        activity.id = format!("{}-{number}", activity.id);
+        let now = Utc::now();
+        let pipeline = Pipeline {
+            policy: Policy::bundled(),
+            policy_note: None,
+            lookup: facts,
+            store,
+            publisher: &Rendered,
+            token: "bench",
+            deadline: now + TimeDelta::seconds(40),
+            warm_up: true,
+            now: &move || now,
+        };
+        std::hint::black_box(pipeline.process(Arc::new(activity)).await?);
+    }
+    Ok(())
+}
+
 /// Nanoseconds that this thread, the only one, has had of a processor.
 fn processor_time() -> Outcome<u64> {
     let statistics = std::fs::read_to_string("/proc/self/schedstat")?;
@@ -95,7 +169,7 @@ async fn main() -> Outcome<()> {
             let verdicts = judgements.iter().flat_map(|judgement| &judgement.verdicts);
             let mut lines: Vec<String> = verdicts
                 .filter_map(|(detection, verdict)| match verdict {
-                    Verdict::Match(_) => Some(format!("{}: match", detection.id)),
+                    Verdict::Match(_) | Verdict::Matches(_) => Some(format!("{}: match", detection.id)),
                     Verdict::CannotTell(_) => Some(format!("{}: cannot tell", detection.id)),
                     _ => None,
                 })
@@ -106,8 +180,19 @@ async fn main() -> Outcome<()> {
         println!("{}", json!(told));
         return Ok(());
     }
-    let rounds = arguments.iter().skip_while(|argument| *argument != "--rounds").nth(1);
-    let rounds: u32 = rounds.map_or(Ok(1), |rounds| rounds.parse())?;
+    let number = |name: &str| arguments.iter().skip_while(|argument| *argument != name).nth(1);
+    if let Some(rounds) = number("--events") {
+        let store = arguments.iter().any(|argument| argument == "--history").then(Texts::default);
+        let texts: Vec<String> = samples.iter().map(|(_, payload)| payload.to_string()).collect();
+        for round in 0..rounds.parse()? {
+            for text in &texts {
+                event(text, round, &around, &facts, store.as_ref()).await?;
+            }
+        }
+        println!("{}", json!({"payloads": samples.len(), "rounds": rounds}));
+        return Ok(());
+    }
+    let rounds: u32 = number("--rounds").map_or(Ok(1), |rounds| rounds.parse())?;
     for (_, payload) in &samples {
         std::hint::black_box(judge(payload, &around, &policy, &facts).await);
     }

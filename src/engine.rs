@@ -37,8 +37,7 @@ pub async fn judge<L: Lookup>(
     for stage in [Stage::Event, Stage::Chain] {
         let judged = session.stage(stage, &matches).await;
         if stage == Stage::Event {
-            matches =
-                judged.iter().filter_map(|(_, detection, verdict)| matched(detection, verdict)).collect();
+            matches = judged.iter().flat_map(|(_, detection, verdict)| matched(detection, verdict)).collect();
         }
         verdicts.extend(judged);
     }
@@ -48,11 +47,11 @@ pub async fn judge<L: Lookup>(
     Judgement { activity, verdicts, unavailable }
 }
 
-fn matched(detection: &'static Detection, verdict: &Verdict) -> Option<(&'static Detection, Box<Match>)> {
-    match verdict {
-        Verdict::Match(matched) => Some((detection, matched.clone())),
-        _ => None,
-    }
+fn matched(
+    detection: &'static Detection,
+    verdict: &Verdict,
+) -> impl Iterator<Item = (&'static Detection, Box<Match>)> {
+    verdict.matches().iter().map(move |matched| (detection, Box::new(matched.clone())))
 }
 
 struct Session<'a, L> {
@@ -77,7 +76,7 @@ impl<L: Lookup> Session<'_, L> {
                 let verdict = if self.policy.enabled(detection.id) {
                     self.ask(detection, matches)
                 } else {
-                    Verdict::NotApplicable("switched off in the policy".to_owned())
+                    Verdict::NotApplicable("switched off in the policy".into())
                 };
                 (place, detection, verdict)
             })

@@ -12,15 +12,7 @@ use clap::Parser;
 use cli::{Arguments, Outcome};
 
 fn main() -> ExitCode {
-    let arguments = Arguments::parse();
-    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
-        Ok(runtime) => runtime,
-        Err(error) => {
-            eprintln!("error: cannot start: {error}");
-            return ExitCode::from(2);
-        }
-    };
-    match runtime.block_on(cli::run(arguments)) {
+    match cli::run(Arguments::parse()) {
         Ok(Outcome::Ran) => ExitCode::SUCCESS,
         Ok(Outcome::FailOnMet) => ExitCode::from(1),
         Ok(Outcome::Unreadable) => ExitCode::from(2),

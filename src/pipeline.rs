@@ -2,7 +2,8 @@
 //! line; only the lookup, the store and the publisher differ.
 //!
 //! Round trips to the store: one read and one write for an event that matches nothing, three more for
-//! one that alerts; one read more for a container image that goes by several digests.
+//! one that alerts; one read more where a record leads to others: an image that goes by several digests, a
+//! container whose image the event does not name. The function does without where it has been there before.
 
 use std::sync::Arc;
 

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::sync::LazyLock;
 
+use aho_corasick::AhoCorasick;
 use regex::bytes::{Regex, RegexBuilder};
 
 /// What stands where a secret stood.
@@ -19,9 +20,9 @@ pub fn clean(text: &str, max: usize) -> String {
     let mut space = true;
     for c in text.chars() {
         let c = match c {
+            c if shows(c) => c,
             c if is_invisible(c) => continue,
-            c if c.is_control() || c.is_whitespace() => ' ',
-            c => c,
+            _ => ' ',
         };
         if c == ' ' && space {
             continue;
@@ -39,9 +40,15 @@ pub fn clean(text: &str, max: usize) -> String {
     out
 }
 
+/// Whether a character leaves a mark of its own.
+pub fn shows(c: char) -> bool {
+    c.is_ascii_graphic() || !(c.is_control() || c.is_whitespace() || is_invisible(c))
+}
+
 /// Characters that take no room or change the order in which others are shown.
 fn is_invisible(c: char) -> bool {
-    matches!(c,
+    c >= '\u{ad}'
+        && matches!(c,
         '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}' | '\u{180b}'..='\u{180f}'
         | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{3164}'
         | '\u{fe00}'..='\u{fe0f}' | '\u{feff}' | '\u{ffa0}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e0fff}')
@@ -52,20 +59,42 @@ fn is_invisible(c: char) -> bool {
 ///
 /// Better one too many than one too few: what merely looks like a secret goes as well.
 pub fn redact(text: &str) -> String {
+    let hinted = hinted(text);
     let mut out = Cow::Borrowed(text.as_bytes());
-    for rule in &RULES {
-        if rule.hints.iter().any(|hint| contains_ignoring_case(&out, hint.as_bytes()))
+    for (rule, hinted) in RULES.iter().zip(hinted) {
+        if hinted
             && let Some(pattern) = rule.pattern.as_ref()
             && let Cow::Owned(changed) = pattern.replace_all(&out, rule.replacement.as_bytes())
         {
             out = Cow::Owned(changed);
         }
     }
-    String::from_utf8_lossy(&out).into_owned()
+    match out {
+        Cow::Borrowed(_) => text.to_owned(),
+        Cow::Owned(changed) => String::from_utf8_lossy(&changed).into_owned(),
+    }
 }
 
-fn contains_ignoring_case(text: &[u8], hint: &[u8]) -> bool {
-    text.windows(hint.len()).any(|window| window.eq_ignore_ascii_case(hint))
+/// Which rules' hints stand in a text, in any case. All hints are looked for at once: every text that is
+/// shown comes this way.
+fn hinted(text: &str) -> [bool; RULES.len()] {
+    static HINTS: LazyLock<Option<(AhoCorasick, Vec<usize>)>> = LazyLock::new(|| {
+        let rules = RULES.iter().enumerate();
+        let hints = rules.flat_map(|(rule, Rule { hints, .. })| hints.iter().map(move |hint| (hint, rule)));
+        let (hints, rules): (Vec<&str>, Vec<usize>) = hints.unzip();
+        Some((AhoCorasick::builder().ascii_case_insensitive(true).build(hints).ok()?, rules))
+    });
+    let Some((hints, rules)) = HINTS.as_ref() else {
+        return [true; RULES.len()];
+    };
+    let mut hinted = [false; RULES.len()];
+    for found in hints.find_overlapping_iter(text) {
+        let rule = rules.get(found.pattern().as_usize());
+        if let Some(hinted) = rule.and_then(|rule| hinted.get_mut(*rule)) {
+            *hinted = true;
+        }
+    }
+    hinted
 }
 
 /// What to hide. A pattern is only built once one of its hints was met: most texts have none.
@@ -173,6 +202,7 @@ mod tests {
 
     #[test]
     fn every_pattern_compiles() {
+        assert!(!hinted("nothing").contains(&true));
         assert!(RULES.iter().all(|rule| rule.pattern.is_some()));
     }
 

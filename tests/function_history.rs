@@ -168,6 +168,37 @@ async fn a_batch_reads_and_writes_each_subject_once() {
     assert!(moto.received(&queue).await.is_empty());
 }
 
+/// An image that goes by several digests costs a process one read more, once.
+#[tokio::test]
+async fn an_image_of_several_digests_is_read_about_at_once_the_second_time() {
+    let moto = Moto::start().await;
+    let (topic, _) = moto.topic("alias-1").await;
+    let table = moto.table("alias-1").await;
+    let relay = Relay::start(&moto.url, |_, _| Turn::Pass).await;
+    let function = through(&relay, &topic, &table).await;
+    let sample = |name: &str| -> Value {
+        let path = format!("{}/events/{name}", env!("CARGO_MANIFEST_DIR"));
+        serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap()
+    };
+    let push = sample("put-image-index-at-night.json");
+    let manifest: Value =
+        serde_json::from_str(push["detail"]["requestParameters"]["imageManifest"].as_str().unwrap()).unwrap();
+    let child = manifest["manifests"][0]["digest"].clone();
+    function.invoke(push).await.unwrap();
+    relay.take();
+    let mut start = sample("ecs-task-running.json");
+    let mut run = async |version: u32| {
+        start["detail"]["version"] = json!(version);
+        for container in start["detail"]["containers"].as_array_mut().unwrap() {
+            container["imageDigest"] = child.clone();
+        }
+        assert_eq!(function.invoke(start.clone()).await.unwrap()["alerts"], 0);
+        relay.take_history()
+    };
+    assert_eq!(run(7).await, ["BatchGetItem", "BatchGetItem", "TransactWriteItems"]);
+    assert_eq!(run(8).await, ["BatchGetItem", "TransactWriteItems"]);
+}
+
 /// The messages of an SQS batch are remembered together.
 #[tokio::test]
 async fn a_queues_batch_reads_and_writes_each_subject_once() {

@@ -1,4 +1,5 @@
-//! History under what a real store does to it: any order, duplicates, racing workers, errors, lost answers.
+//! History under what a real store does to it: any order, duplicates, racing workers, errors, lost answers,
+//! and workers that die at any step.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -16,12 +17,12 @@ use imagewarden::history::{InMemory, Key, Record, Store, StoreError};
 use imagewarden::lookup::{Fact, FactKey, FactValue, ImageFact, Lookup};
 use imagewarden::pipeline::{Pipeline, Processed};
 use imagewarden::policy::Policy;
+use tokio::sync::Notify;
 
 const ACCOUNT: &str = "111122223333";
 const REGION: &str = "eu-central-1";
 
-/// How many activities: the whole figure where the build is fast enough for it.
-const ACTIVITIES: usize = if cfg!(debug_assertions) { 600 } else { 10_000 };
+const ACTIVITIES: usize = 10_000;
 
 fn start() -> DateTime<Utc> {
     "2026-05-13T00:00:00Z".parse().unwrap()
@@ -53,12 +54,23 @@ struct Faulty {
     random: Random,
     calls: AtomicUsize,
     faults: AtomicUsize,
+    crashes: AtomicUsize,
 }
 
 impl Faulty {
     fn new(percent: u64) -> Self {
         let (inner, random) = (InMemory::default(), Random(AtomicU64::new(7)));
-        Self { inner, percent, random, calls: AtomicUsize::new(0), faults: AtomicUsize::new(0) }
+        let [calls, faults, crashes] = std::array::from_fn(|_| AtomicUsize::new(0));
+        Self { inner, percent, random, calls, faults, crashes }
+    }
+
+    /// Once in a while the worker dies here: nothing after this happens.
+    async fn survive(&self, death: &Notify) {
+        if self.percent > 0 && self.random.below(300) == 0 {
+            self.crashes.fetch_add(1, Ordering::Relaxed);
+            death.notify_one();
+            std::future::pending::<()>().await;
+        }
     }
 
     fn fails(&self) -> bool {
@@ -119,20 +131,63 @@ impl Publisher for Outbox {
     }
 }
 
-async fn process(store: &Faulty, outbox: &Outbox, token: &str, activity: Activity) -> Option<Processed> {
-    let now = start() + TimeDelta::days(1);
+/// One attempt's view of the world, which ends with its death.
+struct Mortal<'a, T> {
+    inner: &'a T,
+    store: &'a Faulty,
+    death: &'a Notify,
+}
+
+impl Store for Mortal<'_, Faulty> {
+    async fn load(&self, keys: &[Key]) -> Result<Vec<Record>, StoreError> {
+        self.store.survive(self.death).await;
+        self.inner.load(keys).await
+    }
+
+    async fn save(&self, records: &[Record]) -> Result<(), StoreError> {
+        self.store.survive(self.death).await;
+        let saved = self.inner.save(records).await;
+        self.store.survive(self.death).await;
+        saved
+    }
+}
+
+impl Publisher for Mortal<'_, Outbox> {
+    async fn publish(&self, alert: &Alert) -> Result<(), String> {
+        self.store.survive(self.death).await;
+        let published = self.inner.publish(alert).await;
+        self.store.survive(self.death).await;
+        published
+    }
+}
+
+/// An attempt; nothing where it failed or died. Each comes later than the one before.
+async fn process(
+    store: &Faulty,
+    outbox: &Outbox,
+    token: &str,
+    attempt: i32,
+    activity: Activity,
+) -> Option<Processed> {
+    let now = start() + TimeDelta::days(1) + TimeDelta::seconds(10) * attempt;
+    let death = Notify::new();
+    let (mortal, mailbox) =
+        (Mortal { inner: store, store, death: &death }, Mortal { inner: outbox, store, death: &death });
     let pipeline = Pipeline {
         policy: Policy::bundled(),
         policy_note: None,
         lookup: &Strangers,
-        store: Some(store),
-        publisher: outbox,
-        token,
-        deadline: now + TimeDelta::seconds(30),
+        store: Some(&mortal),
+        publisher: &mailbox,
+        token: &format!("{token}, attempt {attempt}"),
+        deadline: now + TimeDelta::seconds(3),
         warm_up: false,
         now: &move || now,
     };
-    pipeline.process(Arc::new(activity)).await.ok()
+    tokio::select! {
+        processed = pipeline.process(Arc::new(activity)) => processed.ok(),
+        () = death.notified() => None,
+    }
 }
 
 fn event(id: String, minute: i64, principal: &str, action: Action) -> Activity {
@@ -237,7 +292,7 @@ async fn chaos_tells_what_order_tells() {
     activities.sort_by_key(|activity| activity.time);
     let (store, clean) = (Faulty::new(0), Outbox::default());
     for activity in &activities {
-        process(&store, &clean, "one", activity.clone()).await.expect("a sound store");
+        process(&store, &clean, "one", 0, activity.clone()).await.expect("a sound store");
     }
     let clean = clean.pairs.into_inner().unwrap();
     for detection in [
@@ -268,7 +323,9 @@ async fn chaos_tells_what_order_tells() {
                     let Some(activity) = next else { return };
                     let token = format!("worker {worker} on {}", activity.id);
                     // Not acknowledged: it comes again.
-                    while process(store, outbox, &token, activity.clone()).await.is_none() {
+                    let mut attempt = 0;
+                    while process(store, outbox, &token, attempt, activity.clone()).await.is_none() {
+                        attempt += 1;
                         tokio::time::sleep(Duration::from_millis(5)).await;
                     }
                 }
@@ -283,10 +340,13 @@ async fn chaos_tells_what_order_tells() {
     let lost: Vec<_> = clean.difference(&told).take(10).collect();
     let made_up: Vec<_> = told.difference(&clean).take(10).collect();
     assert!(lost.is_empty() && made_up.is_empty(), "lost {lost:?}, made up {made_up:?}");
-    let twice = outbox.messages.lock().unwrap().values().filter(|count| **count > 1).count();
-    let faults = store.faults.load(Ordering::Relaxed);
-    assert!(faults > ACTIVITIES / 50, "{faults} faults prove little");
-    assert!(twice <= faults, "{twice} messages went out twice");
+    let messages = outbox.messages.lock().unwrap();
+    let more: usize = messages.values().map(|count| count - 1).sum();
+    let (faults, crashes) = (store.faults.load(Ordering::Relaxed), store.crashes.load(Ordering::Relaxed));
+    assert!(faults > ACTIVITIES / 50 && crashes > ACTIVITIES / 100, "{faults} faults, {crashes} deaths");
+    // A death after publishing repeats a message; an answer that is lost for good might.
+    assert!(more <= crashes, "{more} of {} messages repeated, {crashes} deaths", messages.len());
+    println!("{} messages, {more} repeated, {faults} faults, {crashes} deaths", messages.len());
 }
 
 /// The store's requests are what an event costs.
@@ -299,11 +359,12 @@ async fn round_trips_are_few() {
         ContainerImage { name: format!("{ACCOUNT}.dkr.ecr.{REGION}.amazonaws.com/team/app:1"), digest: None };
     let place = Place { pod: Some("quiet".to_owned()), image: Some(own), ..Place::default() };
     let quiet = Action::ContainerStarted(Start { place, ..Start::default() });
-    let processed = process(&store, &outbox, "one", event("quiet".to_owned(), 0, "x", quiet)).await.unwrap();
+    let processed =
+        process(&store, &outbox, "one", 0, event("quiet".to_owned(), 0, "x", quiet)).await.unwrap();
     assert!(processed.alerts.is_empty());
     assert_eq!(trips(), 2);
     for activity in story(1) {
-        let processed = process(&store, &outbox, "one", activity).await.unwrap();
+        let processed = process(&store, &outbox, "one", 0, activity).await.unwrap();
         let most = if processed.alerts.is_empty() { 2 } else { 5 };
         assert!(trips() <= most, "{:?}", processed.judgement.activity.action.name());
     }

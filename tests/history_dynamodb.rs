@@ -27,8 +27,14 @@ fn now() -> DateTime<Utc> {
 /// A record with something in it.
 fn record(id: &str, detail: &str) -> Record {
     let mut record = Record::new(key(id));
-    let trace =
-        Trace { time: now(), label: "act".into(), source: "e1".into(), detail: detail.into(), score: 7 };
+    let trace = Trace {
+        time: now(),
+        label: "act".into(),
+        source: "e1".into(),
+        detail: detail.into(),
+        place: String::new(),
+        score: 7,
+    };
     assert!(record.add(trace));
     record.touch(now());
     record
@@ -102,7 +108,7 @@ async fn hundreds_of_records_go_through() {
         for trace in 0..Record::MOST_TRACES {
             let detail = format!("{trace:04}{}", "\u{1}".repeat(Trace::LONGEST_DETAIL));
             let (label, source) = ("act".to_owned(), "e".repeat(400));
-            record.add(Trace { time: now(), label, source, detail, score: 0 });
+            record.add(Trace { time: now(), label, source, place: detail.clone(), detail, score: 0 });
         }
         record.touch(now());
         record
@@ -274,7 +280,14 @@ async fn racing_writers_lose_nothing() {
                             let mut record = known.unwrap_or_else(|| Record::new(key.clone()));
                             let (label, detail) = ("act".to_owned(), format!("by {number}"));
                             let source = format!("e{number}");
-                            record.add(Trace { time: now(), label, source, detail, score: 0 });
+                            record.add(Trace {
+                                time: now(),
+                                label,
+                                source,
+                                detail,
+                                place: String::new(),
+                                score: 0,
+                            });
                             record.touch(now());
                             record
                         })

@@ -20,7 +20,7 @@ const KEPT_AWAY: &[&str] = &[
     "inspector2-scan-ec2-instance.json",
 ];
 
-/// What comes as a log, by subscription or from an archive, and so meets no rule.
+/// What comes as a log, by subscription or from an archive, or from a schedule, and so meets no rule.
 const LOGS: &[&str] = &[
     "auditd",
     "azure-",
@@ -30,6 +30,7 @@ const LOGS: &[&str] = &[
     "gcp-",
     "ocsf-",
     "resolver-query-log",
+    "schedule-",
     "security-lake",
     "sysmon",
     "tetragon",
@@ -371,6 +372,8 @@ fn every_alarm_tells_somebody() {
         "ReadThrottleEvents",
         "WriteThrottleEvents",
         "SystemErrors",
+        "SweepBehind",
+        "SelfCheckFailures",
     ] {
         assert!(metrics.contains(metric), "no alarm on {metric}");
     }
@@ -378,6 +381,37 @@ fn every_alarm_tells_somebody() {
         assert_eq!(alarm["AlarmActions"], json!([{"Ref": "AlertTopic"}]), "{name}");
         assert!(alarm["AlarmDescription"].as_str().is_some_and(|text| text.len() > 40), "{name}");
     }
+}
+
+/// What a schedule sends is what the function takes, and the sample events are the same.
+#[test]
+fn the_schedules_send_what_the_function_knows() {
+    let schedules = of_type(stack(), "AWS::Scheduler::Schedule");
+    let mut sent = BTreeSet::new();
+    for (name, schedule) in &schedules {
+        let target = &schedule["Target"];
+        assert_eq!(target["Arn"], arn("Function"), "{name}");
+        assert_eq!(target["RoleArn"], arn("ScheduleRole"), "{name}");
+        let input: Value = serde_json::from_str(target["Input"].as_str().unwrap()).unwrap();
+        let errand = source::errand(&input).expect(name);
+        let sample = root().join(format!("events/schedule-{errand}.json"));
+        assert_eq!(read(&sample), [input.clone()], "{name}");
+        sent.insert(errand.to_owned());
+    }
+    assert_eq!(sent, BTreeSet::from(["reconcile", "self-check"].map(str::to_owned)));
+    // Each can be switched off, and so can the alarm on it.
+    for (resource, condition) in [
+        ("SweepSchedule", "Sweeps"),
+        ("SweepAlarm", "Sweeps"),
+        ("SelfCheckSchedule", "ChecksItself"),
+        ("SelfCheckAlarm", "ChecksItself"),
+    ] {
+        assert_eq!(stack()[resource]["Condition"], condition, "{resource}");
+    }
+    // Where no sweep is made there is no figure, and that is what has to be told.
+    assert_eq!(stack()["SweepAlarm"]["Properties"]["TreatMissingData"], "breaching");
+    let allowed = grants(&stack()["ScheduleRole"]);
+    assert_eq!(allowed, std::collections::BTreeMap::from([("lambda:InvokeFunction".to_owned(), false)]));
 }
 
 /// Nobody has to size, clean or restore it by hand, and no stack update takes it away.
@@ -471,12 +505,17 @@ fn look_ups_are_granted_and_nothing_else() {
     assert_eq!(elsewhere.keys().cloned().collect::<BTreeSet<_>>(), wanted);
 
     let own = [
+        "cloudtrail:DescribeTrails",
+        "cloudtrail:GetEventSelectors",
+        "cloudtrail:GetTrailStatus",
+        "cloudtrail:LookupEvents",
         "dynamodb:BatchGetItem",
         "dynamodb:PutItem",
         "kms:Decrypt",
         "kms:GenerateDataKey",
         "s3:ListBucket",
         "s3:PutObject",
+        "sns:ListSubscriptionsByTopic",
         "sns:Publish",
         "sqs:SendMessage",
         "sts:AssumeRole",
@@ -487,7 +526,9 @@ fn look_ups_are_granted_and_nothing_else() {
 
     for (action, on_everything) in here.iter().chain(&elsewhere) {
         let knows_no_resources =
-            ["autoscaling:", "ec2:", "inspector2:"].iter().any(|service| action.starts_with(service));
+            ["autoscaling:", "cloudtrail:DescribeTrails", "cloudtrail:LookupEvents", "ec2:", "inspector2:"]
+                .iter()
+                .any(|calls| action.starts_with(calls));
         assert_eq!(*on_everything, knows_no_resources, "{action}");
     }
 }

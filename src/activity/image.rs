@@ -23,6 +23,8 @@ pub struct Launch {
     /// CloudTrail left out the response for its size: instances, tags and subnets are incomplete. In the
     /// other clouds: the record does not carry the request.
     pub response_omitted: bool,
+    /// No event tells of the launch: EC2, asked what runs, showed its instances.
+    pub found_running: bool,
     /// What else the launch brought along, for people: `startup-script-url`, `customData`. Set for the
     /// other clouds only, whose logs never carry the scripts themselves.
     pub note: Option<String>,

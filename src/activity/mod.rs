@@ -6,6 +6,7 @@ mod image;
 mod image_name;
 mod instance;
 mod runtime;
+mod self_check;
 
 pub use actor::{Actor, ActorKind};
 pub use image::{
@@ -17,6 +18,7 @@ pub use runtime::{
     Connection, ContainerImage, DeclaredContainer, Place, Process, Pull, Reported, Resolution, Start,
     Workload, WorkloadKind,
 };
+pub use self_check::{CheckFailure, SelfCheck};
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
@@ -111,6 +113,8 @@ pub enum Action {
     NameResolved(Resolution),
     /// GuardDuty.
     VerdictReported(Reported),
+    /// The function looked at itself, and found something wrong.
+    SelfChecked(SelfCheck),
 }
 
 impl Action {
@@ -148,6 +152,7 @@ impl Action {
             Action::Connected(_) => "Connected",
             Action::NameResolved(_) => "NameResolved",
             Action::VerdictReported(_) => "VerdictReported",
+            Action::SelfChecked(_) => "SelfChecked",
         }
     }
 }

@@ -139,14 +139,15 @@ fn next_steps(alert: &Alert) -> Vec<String> {
     gather::steps(alert).into_iter().take(STEPS).map(step).collect()
 }
 
-/// Text and command; a command is shown whole or not at all.
+/// Text, and the command or the policy's lines; those are shown whole or not at all.
 fn step(step: &NextStep) -> String {
     let whole = own(&step.text, STEP);
-    let Some(command) = &step.command else { return fit(&step.text, STEP) };
+    let Some(command) = step.command.as_ref().or(step.policy.as_ref()) else { return fit(&step.text, STEP) };
+    let what = if step.command.is_some() { "the command is" } else { "the lines are" };
     let command = verbatim(command).replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;");
     let room = STEP.saturating_sub(command.chars().count()).saturating_sub(3);
     if command.contains(['`', '\n']) || room < 60.min(whole.chars().count()) {
-        return fit(&format!("{} (the command is in the e-mail)", step.text), STEP);
+        return fit(&format!("{} ({what} in the e-mail)", step.text), STEP);
     }
     format!("{} `{command}`", fit(&step.text, room))
 }

@@ -93,7 +93,8 @@ pub fn links(alert: &Alert) -> Vec<(&'static str, String)> {
         | Action::LaunchTemplateChanged(_)
         | Action::ImagesSearched(_)
         | Action::ImagePulled(_)
-        | Action::WorkloadDeclared(_) => {}
+        | Action::WorkloadDeclared(_)
+        | Action::SelfChecked(_) => {}
     }
     // CloudTrail's ids are UUIDs; what services name their own events by is not found there.
     if activity.api.is_some() && shape::uuid(&activity.id) {

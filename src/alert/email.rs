@@ -157,6 +157,13 @@ fn next(page: &mut Page, alert: &Alert, limits: Limits) {
             }
             page.blank();
         }
+        if let Some(lines) = &step.policy {
+            page.blank();
+            for line in verbatim(lines).lines() {
+                page.raw(&format!("      {line}"));
+            }
+            page.blank();
+        }
     }
 }
 

@@ -38,12 +38,15 @@ pub fn explain(judgement: &Judgement, width: usize, colour: bool) -> String {
         .iter()
         .map(|(detection, verdict)| {
             let (word, style, reason) = match verdict {
-                Verdict::Match(matched) => {
-                    let severity = matched.severity.unwrap_or(detection.severity);
-                    ("MATCH", of(severity), matched.summary.clone())
+                Verdict::Match(_) | Verdict::Matches(_) => {
+                    let matches = verdict.matches();
+                    let severities = matches.iter().map(|one| one.severity.unwrap_or(detection.severity));
+                    let severity = severities.max().unwrap_or(detection.severity);
+                    let summaries: Vec<&str> = matches.iter().map(|one| one.summary.as_str()).collect();
+                    ("MATCH", of(severity), summaries.join(" "))
                 }
-                Verdict::Pass(reason) => ("pass", GOOD, reason.clone()),
-                Verdict::NotApplicable(reason) => ("not applicable", FAINT, reason.clone()),
+                Verdict::Pass(reason) => ("pass", GOOD, reason.to_string()),
+                Verdict::NotApplicable(reason) => ("not applicable", FAINT, reason.to_string()),
                 Verdict::CannotTell(reason) => {
                     ("CANNOT TELL", DOUBT, format!("{} [{}]", reason.text, reason.code))
                 }

@@ -6,6 +6,7 @@ use chrono::{DateTime, NaiveTime, Utc};
 use serde_json::{Map, json};
 
 use super::{Alert, Finding, NotInspected};
+use crate::activity::{Action, Activity};
 use crate::detection::{Detection, Match, NextStep, Reason, Subject, Verdict};
 use crate::engine::Judgement;
 use crate::policy::Policy;
@@ -24,27 +25,36 @@ pub struct Told {
 /// alert of its own; every other doubt joins the alerts there are.
 pub fn alerts(judgement: &Judgement, policy: &Policy, policy_note: Option<&str>) -> Told {
     let activity = &judgement.activity;
+    // That it cannot see is told whatever the policy says of detections.
+    let always = matches!(activity.action, Action::SelfChecked(_));
     let mut by_subject: BTreeMap<Subject, Vec<Finding>> = BTreeMap::new();
     let mut doubts = Vec::new();
     let mut suppressed = Vec::new();
     for (detection, verdict) in &judgement.verdicts {
-        let (matched, severity) = match verdict {
-            Verdict::Match(matched) => (matched.as_ref().clone(), detection.severity),
-            Verdict::CannotTell(reason) if detection.approval => (blind(detection, reason), Severity::Medium),
+        let (matches, severity) = match verdict {
+            Verdict::Match(_) | Verdict::Matches(_) => (verdict.matches().to_vec(), detection.severity),
+            Verdict::CannotTell(reason) if detection.approval => {
+                (vec![blind(activity, detection, reason)], Severity::Medium)
+            }
             Verdict::CannotTell(reason) => {
                 doubts.push(NotInspected { detection: detection.id, reason: reason.clone() });
                 continue;
             }
             Verdict::Pass(_) | Verdict::NotApplicable(_) | Verdict::Need(_) => continue,
         };
-        if let Some(suppression) = policy.suppression(detection.id, &matched.subject, activity) {
-            suppressed.push((*detection, suppression.reason.clone()));
-            continue;
+        for matched in matches {
+            if let Some(suppression) =
+                policy.suppression(detection.id, &matched, activity).filter(|_| !always)
+            {
+                suppressed.push((*detection, suppression.reason.clone()));
+                continue;
+            }
+            let policed = policy.severity(detection.id).filter(|_| !always);
+            let severity = policed.or(matched.severity).unwrap_or(severity);
+            let score = policy.score(detection.id).unwrap_or(detection.score);
+            let finding = Finding { detection, severity, score, matched };
+            by_subject.entry(finding.matched.subject.clone()).or_default().push(finding);
         }
-        let severity = policy.severity(detection.id).or(matched.severity).unwrap_or(severity);
-        let score = policy.score(detection.id).unwrap_or(detection.score);
-        let finding = Finding { detection, severity, score, matched };
-        by_subject.entry(finding.matched.subject.clone()).or_default().push(finding);
     }
     let mut alerts: Vec<Alert> = by_subject
         .into_iter()
@@ -74,7 +84,7 @@ pub fn alerts(judgement: &Judgement, policy: &Policy, policy_note: Option<&str>)
                 may_repeat: false,
                 update: false,
             };
-            alert.below_floor = alert.severity() < policy.notify.minimum_severity;
+            alert.below_floor = !always && alert.severity() < policy.notify.minimum_severity;
             alert
         })
         .collect();
@@ -83,7 +93,19 @@ pub fn alerts(judgement: &Judgement, policy: &Policy, policy_note: Option<&str>)
 }
 
 /// Silence would mean clean: that an approval check could not tell is told.
-fn blind(detection: &'static Detection, reason: &Reason) -> Match {
+fn blind(activity: &Activity, detection: &'static Detection, reason: &Reason) -> Match {
+    if let Action::SelfChecked(check) = &activity.action
+        && let Some(failure) = check.failures.iter().find(|failure| failure.code == reason.code)
+    {
+        return Match {
+            subject: Subject::Blind { detection: detection.id.to_owned(), code: reason.code.clone() },
+            severity: Some(failure.severity),
+            summary: failure.text.clone(),
+            evidence: Map::from_iter([("failure".to_owned(), json!(failure.text))]),
+            next_steps: vec![NextStep::new(failure.remedy.clone(), failure.command.clone())],
+            not_inspected: vec![reason.clone()],
+        };
+    }
     let mut evidence = Map::new();
     evidence.insert("cannot_tell".to_owned(), json!(reason.text));
     Match {
@@ -91,12 +113,11 @@ fn blind(detection: &'static Detection, reason: &Reason) -> Match {
         severity: Some(Severity::Medium),
         summary: format!("Could not check whether the image is approved: {}", reason.text),
         evidence,
-        next_steps: vec![NextStep {
-            text: "Give the function what the look-up needs, or check the image by hand; until then launches like \
-                   this one are not checked."
-                .to_owned(),
-            command: None,
-        }],
+        next_steps: vec![NextStep::new(
+            "Give the function what the look-up needs, or check the image by hand; until then launches like this one \
+             are not checked.",
+            None,
+        )],
         not_inspected: vec![reason.clone()],
     }
 }

@@ -54,7 +54,6 @@ impl Message {
 /// Evidence is cut step by step until everything fits; the alert itself is never dropped.
 pub fn message(alert: &Alert, https: HttpsBody) -> Message {
     let full = email::text(alert);
-    let tight = email::text_within(alert, email::Limits::TIGHT);
     let chat = chat::notification(alert).to_string();
     let sms = terminal::sms(alert);
     let attributes = attributes(alert);
@@ -67,7 +66,10 @@ pub fn message(alert: &Alert, https: HttpsBody) -> Message {
         }
         let finding = ocsf::finding_within(alert, limits).to_string();
         let mut body = Map::new();
-        body.insert("email".into(), if step < 3 { full.as_str() } else { tight.as_str() }.into());
+        body.insert(
+            "email".into(),
+            if step < 3 { full.clone() } else { email::text_within(alert, email::Limits::TIGHT) }.into(),
+        );
         body.insert(
             "https".into(),
             if https == HttpsBody::Chat { chat.clone() } else { finding.clone() }.into(),

@@ -33,9 +33,7 @@ pub fn told_openly(text: &str, max: usize) -> String {
 
 /// As [`shown`], for shell commands, which must not be altered: line breaks and runs of spaces stay.
 pub fn verbatim(text: &str) -> String {
-    text.chars()
-        .filter(|c| matches!(c, ' ' | '\n') || !clean(c.encode_utf8(&mut [0; 4]), 1).is_empty())
-        .collect()
+    text.chars().filter(|c| matches!(c, ' ' | '\n') || crate::text::shows(*c)).collect()
 }
 
 /// At most `max` characters, the last one `…` where something was cut.

@@ -69,6 +69,9 @@ pub fn text(alert: &Alert, colour: bool) -> String {
                 block.line(&format!("   {line}"), COMMAND);
             }
         }
+        for line in verbatim(step.policy.as_deref().unwrap_or_default()).lines() {
+            block.line(&format!("   {line}"), COMMAND);
+        }
     }
     if alert.below_floor {
         block.row("note", "under the notification floor: printed here, not published", FAINT);

@@ -14,10 +14,16 @@ const LISTED: usize = 5;
 /// The most severe detection's title; that of an alert about blindness must not sound like a match.
 pub fn title(alert: &Alert) -> &'static str {
     match (&alert.subject, alert.lead()) {
+        (Subject::Blind { .. }, _) if itself(alert) => "Imagewarden cannot see, or cannot tell anybody",
         (Subject::Blind { .. }, _) => "Could not tell whether an image is approved",
         (_, Some(lead)) => lead.detection.title,
         (_, None) => "Something to look at",
     }
+}
+
+/// About the function itself.
+fn itself(alert: &Alert) -> bool {
+    matches!(alert.activity.action, Action::SelfChecked(_))
 }
 
 /// The title, `Update:` before it in a thread opened before.
@@ -60,12 +66,22 @@ pub fn what(activity: &Activity) -> String {
         Action::Connected(connection) => deeds::connected(connection),
         Action::NameResolved(resolution) => deeds::resolved(resolution),
         Action::VerdictReported(reported) => deeds::reported(reported),
+        Action::SelfChecked(check) => {
+            let found = count(check.failures.len() as u64, "failure", "failures");
+            format!("self-check of {}: {found}", activity.time.format("%Y-%m-%d"))
+        }
     }
 }
 
 /// Who did it, the person first where one is known.
 pub fn who(activity: &Activity) -> String {
-    let Some(actor) = &activity.actor else { return "nobody is named by the event".to_owned() };
+    let Some(actor) = &activity.actor else {
+        return match &activity.action {
+            Action::SelfChecked(_) => "Imagewarden, about itself".to_owned(),
+            Action::ImageLaunched(launch) if launch.found_running => "not known: EC2 does not say".to_owned(),
+            _ => "nobody is named by the event".to_owned(),
+        };
+    };
     let mut text = if actor.name.is_empty() { actor.principal.clone() } else { actor.name.clone() };
     text.push_str(kind(actor.kind));
     if actor.principal != actor.name && actor.principal != "unknown" && !actor.name.is_empty() {
@@ -240,6 +256,10 @@ fn launched(launch: &Launch) -> String {
         label => label.to_owned(),
     };
     match &launch.outcome {
+        LaunchOutcome::Succeeded if launch.found_running => {
+            let ids = list(launch.instances.iter().map(|instance| instance.id.as_str()), number as usize);
+            format!("found {instances} of {image} running, with no event of the launch: {ids}")
+        }
         LaunchOutcome::Succeeded if launch.instances.is_empty() => {
             format!("launched {instances} from {image}")
         }

@@ -33,6 +33,13 @@ pub(super) fn hides_letters(bytes: &[u8]) -> bool {
     })
 }
 
+/// Whether another record begins behind the start of a text.
+pub(super) fn starts_again(text: &[u8]) -> bool {
+    static START: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(PLAIN.start));
+    let behind = START.find(text).and_then(|at| text.get(at.saturating_add(1)..));
+    behind.is_some_and(|behind| START.find(behind).is_some())
+}
+
 /// How a record's text begins and goes on after the key: as it is, or inside one string.
 #[derive(Clone, Copy)]
 pub(super) struct Spelling {
@@ -46,19 +53,11 @@ pub(super) struct Spelling {
 pub(super) const PLAIN: Spelling =
     Spelling { start: br#"{"eventVersion":""#, before: br#"""#, after: br#"":""#, end: b'"' };
 /// The same inside a string: `"{\"eventVersion\":\"1.11\",...`
-pub(super) const NESTED: Spelling = Spelling {
-    start: br#"{\"eventVersion\":\""#,
-    before: br#"\""#,
-    after: br#"\":\""#,
-    end: b'\\',
-};
+pub(super) const NESTED: Spelling =
+    Spelling { start: br#"{\"eventVersion\":\""#, before: br#"\""#, after: br#"\":\""#, end: b'\\' };
 /// The same in a field of a CSV file: `"{""eventVersion"":""1.11"",...`
-pub(super) const QUOTED: Spelling = Spelling {
-    start: br#"{""eventVersion"":""#,
-    before: br#""""#,
-    after: br#""":"""#,
-    end: b'"',
-};
+pub(super) const QUOTED: Spelling =
+    Spelling { start: br#"{""eventVersion"":""#, before: br#""""#, after: br#""":"""#, end: b'"' };
 
 /// Whether a record that CloudTrail wrote is of no interest, told without parsing it: each key of the name that
 /// stands in its text, wherever, has a call's name behind it that nobody judges. The record's own is among

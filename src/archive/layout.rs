@@ -4,9 +4,10 @@ use chrono::DateTime;
 use memchr::{memchr, memchr_iter};
 use serde_json::Value;
 
-use super::decide::{self, PLAIN};
+use super::csv;
+use super::decide::{self, PLAIN, QUOTED};
 use super::native::{self, HEAD};
-use super::open::{After, Take};
+use super::open::After;
 use super::skim::{self, Fault, Verdict};
 use crate::activity::Activity;
 use crate::source::{self, Reading, Surroundings};
@@ -25,6 +26,34 @@ pub(super) struct Found {
     pub records: u64,
 }
 
+impl Found {
+    /// Adds what a record or a document came to.
+    pub fn add(&mut self, reading: Reading, place: &str) {
+        let records = reading.ignored.saturating_add(reading.unreadable.len());
+        self.records = self.records.saturating_add(records as u64);
+        // One record may come to several activities.
+        let mut last: Option<&str> = None;
+        let mut distinct = 0_u64;
+        for activity in &reading.activities {
+            if last != Some(activity.id.as_str()) {
+                distinct = distinct.saturating_add(1);
+            }
+            last = Some(activity.id.as_str());
+        }
+        self.records = self.records.saturating_add(distinct);
+        for unreadable in reading.unreadable {
+            let place = match (place, unreadable.place.as_str()) {
+                (place, "") => place.to_owned(),
+                ("", inner) => inner.to_owned(),
+                (place, inner) if inner.starts_with('[') => format!("{place}{inner}"),
+                (place, inner) => format!("{place}: {inner}"),
+            };
+            self.unreadable.push((place, unreadable.reason));
+        }
+        self.activities.extend(reading.activities);
+    }
+}
+
 /// Where in a file the next byte stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum State {
@@ -40,6 +69,8 @@ enum State {
     Tail,
     /// Lines with a time before each, as CloudWatch Logs exports them.
     Export,
+    /// Rows of a table, the record in this column.
+    Table(usize),
     /// Lines of text, all formats of which are read by the line.
     Text,
     /// Nothing more is read.
@@ -71,6 +102,12 @@ impl<'a> Layout<'a> {
         Self { surroundings, shortcuts, state: State::Start, lines: 0, offset: 0, found: Found::default() }
     }
 
+    /// What it was made with.
+    #[cfg(feature = "parquet")]
+    pub fn settings(&self) -> (&'a Surroundings, bool) {
+        (self.surroundings, self.shortcuts)
+    }
+
     /// Reads what it can of the bytes. Answers how many it is done with.
     pub fn take(&mut self, bytes: &[u8], after: After) -> usize {
         let mut at = 0_usize;
@@ -83,6 +120,7 @@ impl<'a> Layout<'a> {
                 State::List { name, index, field } => self.element(rest, after, name, index, field),
                 State::Tail => self.tail(rest, after),
                 State::Export => self.export(rest, after),
+                State::Table(column) => self.row(rest, after, column),
                 State::Text => self.text(rest, after),
                 State::Done => Step::On(rest.len()),
             };
@@ -91,7 +129,10 @@ impl<'a> Layout<'a> {
                     at = at.saturating_add(length).min(bytes.len());
                     self.offset = self.offset.saturating_add(length as u64);
                     // Where nothing follows, a document that is not closed is still to be told.
-                    let open = !matches!(self.state, State::Documents | State::Export | State::Text | State::Done);
+                    let open = !matches!(
+                        self.state,
+                        State::Documents | State::Export | State::Table(_) | State::Text | State::Done
+                    );
                     if at == bytes.len() && (after == After::More || !open) {
                         return at;
                     }
@@ -105,30 +146,8 @@ impl<'a> Layout<'a> {
         self.found.unreadable.push((place, reason.into()));
     }
 
-    /// Adds what a record or a document came to.
     fn add(&mut self, reading: Reading, place: &str) {
-        let records = reading.ignored.saturating_add(reading.unreadable.len());
-        self.found.records = self.found.records.saturating_add(records as u64);
-        // One record may come to several activities.
-        let mut last: Option<&str> = None;
-        let mut distinct = 0_u64;
-        for activity in &reading.activities {
-            if last != Some(activity.id.as_str()) {
-                distinct = distinct.saturating_add(1);
-            }
-            last = Some(activity.id.as_str());
-        }
-        self.found.records = self.found.records.saturating_add(distinct);
-        for unreadable in reading.unreadable {
-            let place = match (place, unreadable.place.as_str()) {
-                (place, "") => place.to_owned(),
-                ("", inner) => inner.to_owned(),
-                (place, inner) if inner.starts_with('[') => format!("{place}{inner}"),
-                (place, inner) => format!("{place}: {inner}"),
-            };
-            self.found.unreadable.push((place, unreadable.reason));
-        }
-        self.found.activities.extend(reading.activities);
+        self.found.add(reading, place);
     }
 
     fn start(&mut self, bytes: &[u8], after: After) -> Step {
@@ -147,6 +166,11 @@ impl<'a> Layout<'a> {
         };
         self.lines = self.lines.saturating_add(newlines(bytes.get(..at).unwrap_or_default()));
         let rest = bytes.get(at..).unwrap_or_default();
+        if let Some(column) = csv::column(rest) {
+            self.state = State::Table(column);
+            self.lines = self.lines.saturating_add(1);
+            return Step::On(memchr(b'\n', bytes).map_or(bytes.len(), |end| end.saturating_add(1)));
+        }
         self.state = match first {
             b'{' | b'[' => State::Documents,
             _ if stamped(rest).is_some() => State::Export,
@@ -198,7 +222,9 @@ impl<'a> Layout<'a> {
     fn passes(&self, line: &[u8]) -> bool {
         let line = line.trim_ascii_end();
         let text = if line.starts_with(PLAIN.start) { Some(line) } else { enveloped(line) };
-        line.ends_with(b"}") && text.is_some_and(|text| decide::names_nothing(text, PLAIN))
+        let Some(text) = text.filter(|_| line.ends_with(b"}")) else { return false };
+        // Documents may follow one another without a line's end.
+        decide::names_nothing(text, PLAIN) && !decide::starts_again(text)
     }
 
     fn read_document(&mut self, bytes: &[u8], end: usize, verdict: Verdict) -> Step {
@@ -239,7 +265,8 @@ impl<'a> Layout<'a> {
                 if !place.is_empty() {
                     let inner = reading.unreadable.iter_mut().filter(|it| it.place.starts_with("line "));
                     inner.for_each(|it| {
-                        it.place = it.place.split_once(": ").map_or(String::new(), |(_, rest)| rest.to_owned());
+                        it.place =
+                            it.place.split_once(": ").map_or(String::new(), |(_, rest)| rest.to_owned());
                     });
                 }
                 self.add(reading, place);
@@ -299,14 +326,7 @@ impl<'a> Layout<'a> {
         Some(Step::On(list.saturating_add(1)))
     }
 
-    fn element(
-        &mut self,
-        bytes: &[u8],
-        after: After,
-        name: &'static str,
-        index: usize,
-        field: bool,
-    ) -> Step {
+    fn element(&mut self, bytes: &[u8], after: After, name: &'static str, index: usize, field: bool) -> Step {
         let mut at = skim::space(bytes, 0);
         if index > 0 && bytes.get(at) == Some(&b',') {
             at = skim::space(bytes, at.saturating_add(1));
@@ -474,6 +494,21 @@ impl<'a> Layout<'a> {
         Step::On(end)
     }
 
+    /// A row of a table.
+    fn row(&mut self, bytes: &[u8], after: After, column: usize) -> Step {
+        let Some(row) = csv::row(bytes, 0, after != After::More) else { return Step::Wait };
+        let field = row.fields.get(column).and_then(|field| bytes.get(field.clone())).unwrap_or_default();
+        let blank = row.fields.len() == 1 && field.is_empty();
+        if self.shortcuts && decide::is_of_no_interest(field, QUOTED) {
+            self.found.records = self.found.records.saturating_add(1);
+        } else if !blank && !(after == After::Cut && row.end == bytes.len()) {
+            let place = format!("line {}", self.lines.saturating_add(1));
+            self.whole(&csv::text(field), &place);
+        }
+        self.lines = self.lines.saturating_add(newlines(bytes.get(..row.end).unwrap_or_default()));
+        Step::On(row.end)
+    }
+
     /// Reads lines of text that were gathered.
     fn flush(&mut self, plain: &mut Vec<u8>, from: usize) {
         if !plain.is_empty() {
@@ -491,12 +526,6 @@ impl<'a> Layout<'a> {
         let text = bytes.get(..end).unwrap_or_default();
         self.whole(text, "");
         Step::On(end)
-    }
-}
-
-impl Take for Layout<'_> {
-    fn take(&mut self, bytes: &[u8], after: After) -> std::io::Result<usize> {
-        Ok(Layout::take(self, bytes, after))
     }
 }
 

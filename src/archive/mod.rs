@@ -10,15 +10,21 @@
 //! `native`, for files as CloudTrail writes them, looks at nothing but the names; `skim` walks any other
 //! JSON and parses what it does not know.
 
+mod csv;
 mod decide;
 mod layout;
 mod native;
 mod open;
+#[cfg(feature = "parquet")]
+mod parquet;
+#[cfg(feature = "aws")]
+pub mod s3;
 mod skim;
 mod sorted;
 mod walk;
 mod workers;
 
+use std::io::{self, Read};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -27,7 +33,7 @@ use crate::activity::Activity;
 use crate::source::Surroundings;
 
 pub use sorted::{InOrder, Sorted};
-pub use walk::{Input, inputs};
+pub use walk::{Input, bucket, inputs};
 pub use workers::scan;
 
 /// How archives are read.
@@ -40,12 +46,23 @@ pub struct Options {
     pub shortcuts: bool,
     /// How far the reading is, and the means to end it.
     pub progress: Arc<Progress>,
+    /// Who fetches objects; without one they cannot be read.
+    pub fetch: Option<Arc<dyn Fetch>>,
+}
+
+/// Fetches what is no file.
+pub trait Fetch: std::fmt::Debug + Send + Sync {
+    /// An object's bytes. May be called from any thread, and makes it wait.
+    ///
+    /// # Errors
+    /// It cannot be asked for; what goes wrong later, reading says.
+    fn open(&self, bucket: &str, key: &str) -> io::Result<Box<dyn Read + Send>>;
 }
 
 impl Options {
     pub fn new(surroundings: Surroundings) -> Self {
         let jobs = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-        Self { surroundings, jobs, shortcuts: true, progress: Arc::default() }
+        Self { surroundings, jobs, shortcuts: true, progress: Arc::default(), fetch: None }
     }
 }
 
@@ -119,14 +136,16 @@ pub struct Problem {
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     #[error("cannot read {}: {source}", path.display())]
-    Path { path: PathBuf, source: std::io::Error },
+    Path { path: PathBuf, source: io::Error },
     #[error("folders nest too deeply at {}: a loop of links?", path.display())]
     Loop { path: PathBuf },
+    #[error("{}: this build cannot read S3; build it with `--features aws`", path.display())]
+    NoS3 { path: PathBuf },
     #[error("no log file in {}", path.display())]
     Nothing { path: PathBuf },
     /// What the caller does with the batches failed.
     #[error(transparent)]
-    Sink(#[from] std::io::Error),
+    Sink(#[from] io::Error),
     #[error("a reader of archives died")]
     Worker,
 }

@@ -33,7 +33,8 @@ const AFTER_NAME: &[u8] = br#"","awsRegion":"#;
 
 static KEY: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(br#""eventName""#));
 static START_BEFORE: LazyLock<FinderRev<'static>> = LazyLock::new(|| FinderRev::new(START));
-static BOUNDARY_BEFORE: LazyLock<FinderRev<'static>> = LazyLock::new(|| FinderRev::new(br#"},{"eventVersion":""#));
+static BOUNDARY_BEFORE: LazyLock<FinderRev<'static>> =
+    LazyLock::new(|| FinderRev::new(br#"},{"eventVersion":""#));
 
 /// The layout is another one somewhere: what was found so far is not to be trusted.
 #[derive(Debug, PartialEq, Eq)]

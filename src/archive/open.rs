@@ -7,7 +7,7 @@ use flate2::bufread::MultiGzDecoder;
 use libdeflater::Decompressor;
 use memchr::memmem;
 
-use super::{Input, Progress};
+use super::{Input, Options, Progress};
 
 /// Files above this are streamed. CloudTrail's own are a few megabytes.
 const MAX_WHOLE: u64 = 16 * 1024 * 1024;
@@ -20,8 +20,7 @@ const MAX_STRETCH: usize = 256 * 1024 * 1024;
 
 const GZIP: [u8; 3] = [0x1f, 0x8b, 0x08];
 const ZSTD: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];
-#[cfg(feature = "parquet")]
-const PARQUET: &[u8] = b"PAR1";
+const PARQUET: [u8; 4] = *b"PAR1";
 
 /// What follows the bytes at hand.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -37,6 +36,10 @@ pub(super) enum After {
 /// Takes a file's bytes. Answers how many it is done with; with nothing to follow, all that can be.
 pub(super) trait Take {
     fn take(&mut self, bytes: &[u8], after: After) -> io::Result<usize>;
+
+    /// Takes a Parquet file, which is not read from its start to its end. Answers why it could not be.
+    #[cfg(feature = "parquet")]
+    fn parquet(&mut self, file: File) -> io::Result<Option<String>>;
 }
 
 /// What reading a file came to.
@@ -66,9 +69,18 @@ impl Buffers {
     ///
     /// # Errors
     /// Those of the taker. A file that cannot be read is no error but `damage`.
-    pub fn read(&mut self, input: &Input, progress: &Progress, taker: &mut impl Take) -> io::Result<Outcome> {
+    pub fn read(&mut self, input: &Input, options: &Options, taker: &mut impl Take) -> io::Result<Outcome> {
         let mut read = Outcome::default();
+        let progress = &*options.progress;
         let outcome = match input {
+            Input::Object { bucket, key, size } => match &options.fetch {
+                None => Ok(Some("nobody fetches objects of S3 here".to_owned())),
+                Some(fetch) => match fetch.open(bucket, key) {
+                    Err(error) => Ok(Some(error.to_string())),
+                    Ok(object) if *size <= MAX_WHOLE => self.all(object, progress, taker, &mut read),
+                    Ok(object) => self.stream(BufReader::new(object), progress, taker, &mut read),
+                },
+            },
             Input::Stdin => self.stream(io::stdin().lock(), progress, taker, &mut read),
             Input::File { path, .. } => match File::open(path) {
                 Err(error) => Ok(Some(error.to_string())),
@@ -80,7 +92,7 @@ impl Buffers {
     }
 
     /// The same of an object in memory.
-    #[cfg(any(feature = "aws", test))]
+    #[cfg(test)]
     pub fn read_bytes(
         &mut self,
         bytes: &[u8],
@@ -97,6 +109,10 @@ impl Buffers {
 
     fn file(
         &mut self,
+        #[cfg_attr(
+            not(feature = "parquet"),
+            allow(unused_mut, reason = "only looking for Parquet moves it")
+        )]
         mut file: File,
         progress: &Progress,
         taker: &mut impl Take,
@@ -106,11 +122,23 @@ impl Buffers {
         let size = file.metadata().ok().filter(std::fs::Metadata::is_file).map(|metadata| metadata.len());
         if !size.is_some_and(|size| size <= MAX_WHOLE) {
             #[cfg(feature = "parquet")]
-            if size.is_some() && super::parquet::is_file(&file, PARQUET) {
-                return super::parquet::read(file, progress, taker, read);
+            if size.is_some() && super::parquet::is_file(&mut file) {
+                read.bytes = size.unwrap_or_default();
+                return taker.parquet(file);
             }
             return self.stream(BufReader::with_capacity(STRETCH / 16, file), progress, taker, read);
         }
+        self.all(file, progress, taker, read)
+    }
+
+    /// Reads what is small enough to be held.
+    fn all(
+        &mut self,
+        mut file: impl Read,
+        progress: &Progress,
+        taker: &mut impl Take,
+        read: &mut Outcome,
+    ) -> io::Result<Option<String>> {
         let mut bytes = std::mem::take(&mut self.file);
         bytes.clear();
         let outcome = file.read_to_end(&mut bytes);
@@ -151,9 +179,11 @@ impl Buffers {
                 Err(error) => Ok(Some(error.to_string())),
             };
         }
-        #[cfg(feature = "parquet")]
-        if bytes.starts_with(PARQUET) {
-            return super::parquet::read_bytes(bytes, progress, taker, read);
+        if bytes.starts_with(&PARQUET) {
+            #[cfg(feature = "parquet")]
+            return taker.parquet(super::parquet::file_of(bytes)?);
+            #[cfg(not(feature = "parquet"))]
+            return Ok(Some("this build cannot read Parquet; build it with `--features parquet`".to_owned()));
         }
         read.inflated = bytes.len() as u64;
         taker.take(bytes, After::End)?;

@@ -252,7 +252,8 @@ mod tests {
             Surroundings { account: None, region: None, received: Utc::now(), flow_log_format: None };
         let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/events");
         let files = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
-        let mut files: Vec<_> = files.filter(|path| path.extension().is_some_and(|it| it == "json")).collect();
+        let mut files: Vec<_> =
+            files.filter(|path| path.extension().is_some_and(|it| it == "json")).collect();
         files.sort();
         let read = |path| source::read_bytes(&std::fs::read(path).unwrap(), &surroundings).activities;
         files.iter().flat_map(read).collect()
@@ -264,7 +265,8 @@ mod tests {
         assert!(samples.len() > 100);
         for activity in samples {
             let text = serde_json::to_string(&activity).unwrap();
-            let back: Activity = serde_json::from_str(&text).unwrap_or_else(|error| panic!("{error}: {text}"));
+            let back: Activity =
+                serde_json::from_str(&text).unwrap_or_else(|error| panic!("{error}: {text}"));
             assert_eq!(back, activity);
         }
     }
@@ -283,8 +285,11 @@ mod tests {
                 sorted.add(batch, |_| true).unwrap();
             }
             let runs = sorted.runs();
-            let told: Vec<_> =
-                sorted.in_order().unwrap().map(|it| it.map(|(file, it)| (it.time, file, it.id)).unwrap()).collect();
+            let told: Vec<_> = sorted
+                .in_order()
+                .unwrap()
+                .map(|it| it.map(|(file, it)| (it.time, file, it.id)).unwrap())
+                .collect();
             (runs, told)
         };
         let (none, in_memory) = ids(usize::MAX);

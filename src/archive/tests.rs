@@ -8,7 +8,7 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::layout::Layout;
-use super::open::{After, Buffers};
+use super::open::{After, Buffers, Take};
 use super::*;
 use crate::source::{self, Reading};
 
@@ -59,7 +59,8 @@ fn native(records: &[String]) -> String {
     format!(r#"{{"Records":[{}]}}"#, records.join(","))
 }
 
-const LAUNCH: &str = r#"{"instancesSet":{"items":[{"imageId":"ami-0123456789abcdef0","minCount":1,"maxCount":1}]}}"#;
+const LAUNCH: &str =
+    r#"{"instancesSet":{"items":[{"imageId":"ami-0123456789abcdef0","minCount":1,"maxCount":1}]}}"#;
 
 /// What callers put into the fields that are theirs: names of calls where no name belongs.
 fn caller() -> impl Strategy<Value = String> {
@@ -153,9 +154,15 @@ fn layouts(records: &[String]) -> Vec<(&'static str, String)> {
         ("sorted", json!({"Records": values}).to_string()),
         ("list", serde_json::to_string(&values).unwrap()),
         ("pretty list", serde_json::to_string_pretty(&values).unwrap()),
-        ("pretty documents", values.iter().map(|it| serde_json::to_string_pretty(it).unwrap() + "\n").collect()),
+        (
+            "pretty documents",
+            values.iter().map(|it| serde_json::to_string_pretty(it).unwrap() + "\n").collect(),
+        ),
         ("sorted lines", lines(&values)),
-        ("lookup", serde_json::to_string_pretty(&json!({"Events": wrapped("lookup"), "NextToken": "x"})).unwrap()),
+        (
+            "lookup",
+            serde_json::to_string_pretty(&json!({"Events": wrapped("lookup"), "NextToken": "x"})).unwrap(),
+        ),
         ("lookup in a line", json!({"Events": wrapped("lookup")}).to_string()),
         ("event lines", events),
         ("sorted event lines", lines(&wrapped("event"))),
@@ -273,6 +280,17 @@ fn gzip(text: &[u8]) -> Vec<u8> {
     encoder.finish().unwrap()
 }
 
+impl Take for Layout<'_> {
+    fn take(&mut self, bytes: &[u8], after: After) -> std::io::Result<usize> {
+        Ok(Layout::take(self, bytes, after))
+    }
+
+    #[cfg(feature = "parquet")]
+    fn parquet(&mut self, _: std::fs::File) -> std::io::Result<Option<String>> {
+        unreachable!("no Parquet here")
+    }
+}
+
 /// Activities, damage, and bytes after decompression of a file in memory.
 fn opened(bytes: &[u8]) -> (usize, Option<String>, u64) {
     let surroundings = surroundings();
@@ -348,7 +366,10 @@ fn all_files_are_read_by_all_workers_and_damaged_ones_are_told() {
     std::fs::create_dir_all(folder.path().join("AWSLogs/444455556666/CloudTrail-Digest")).unwrap();
     std::fs::write(folder.path().join("AWSLogs/444455556666/CloudTrail-Digest/a.json"), "{}").unwrap();
     for number in 0..20 {
-        let text = native(&[record(number, "ec2", "RunInstances", LAUNCH), record(number, "kms", "Decrypt", "null")]);
+        let text = native(&[
+            record(number, "ec2", "RunInstances", LAUNCH),
+            record(number, "kms", "Decrypt", "null"),
+        ]);
         std::fs::write(logs.join(format!("{number:02}.json.gz")), gzip(text.as_bytes())).unwrap();
     }
     std::fs::write(logs.join("damaged.json.gz"), b"\x1f\x8b\x08garbage").unwrap();

@@ -23,6 +23,12 @@ pub enum Input {
         /// The path that was asked for and led here: the file itself, or a folder above it.
         root: PathBuf,
     },
+    /// An object of S3 and its size in bytes.
+    Object {
+        bucket: String,
+        key: String,
+        size: u64,
+    },
     Stdin,
 }
 
@@ -31,6 +37,7 @@ impl Input {
     pub fn name(&self) -> String {
         match self {
             Input::File { path, .. } => path.display().to_string(),
+            Input::Object { bucket, key, .. } => format!("s3://{bucket}/{key}"),
             Input::Stdin => "standard input".to_owned(),
         }
     }
@@ -39,14 +46,18 @@ impl Input {
     pub fn size(&self) -> u64 {
         match self {
             Input::File { path, .. } => fs::metadata(path).map_or(0, |metadata| metadata.len()),
+            Input::Object { size, .. } => *size,
             Input::Stdin => 0,
         }
     }
 
     /// The account that the file's place tells: `AWSLogs/[o-.../]111122223333/CloudTrail/...`.
     pub(super) fn account(&self) -> Option<String> {
-        let Input::File { path, .. } = self else { return None };
-        account(&path.to_string_lossy())
+        match self {
+            Input::File { path, .. } => account(&path.to_string_lossy()),
+            Input::Object { key, .. } => account(key),
+            Input::Stdin => None,
+        }
     }
 }
 
@@ -58,17 +69,26 @@ pub(super) fn account(path: &str) -> Option<String> {
     after.split('/').take(2).find(digits).map(str::to_owned)
 }
 
+/// Bucket and prefix of `s3://BUCKET/PREFIX`.
+pub fn bucket(path: &Path) -> Option<(&str, &str)> {
+    let place = path.to_str()?.strip_prefix("s3://")?;
+    Some(place.split_once('/').unwrap_or((place, "")))
+}
+
 /// Every file that the paths mean, in a stable order: folders by name, `facts/` and CloudTrail's digests of
 /// its own files left out.
 ///
 /// # Errors
-/// A path that does not exist, or a folder without a log file.
+/// A path that does not exist, or a folder without a log file. Buckets are listed by `s3::list`.
 pub fn inputs(paths: &[PathBuf]) -> Result<Vec<Input>, Error> {
     let mut inputs = Vec::new();
     for path in paths {
         if path.as_os_str() == STDIN {
             inputs.push(Input::Stdin);
             continue;
+        }
+        if bucket(path).is_some() {
+            return Err(Error::NoS3 { path: path.clone() });
         }
         let metadata = fs::metadata(path).map_err(|source| Error::Path { path: path.clone(), source })?;
         if !metadata.is_dir() {

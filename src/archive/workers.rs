@@ -1,16 +1,21 @@
 //! All cores: each worker reads files of its own and hands over what they held.
 
+#[cfg(feature = "parquet")]
+use std::fs::File;
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{SyncSender, sync_channel};
 
-use super::layout::Layout;
+use super::layout::{Found, Layout};
 use super::open::{After, Buffers, Take};
 use super::{Batch, Error, Input, Options, Problem, Progress, Summary};
 
 /// Batches that may wait for the caller: memory stays bounded when it is slower than the workers.
 const WAITING: usize = 16;
+
+/// Objects fetched at the same time.
+const REQUESTS: usize = 16;
 
 /// Reads all inputs and hands their activities to `sink`, on the caller's own thread.
 ///
@@ -23,7 +28,10 @@ pub fn scan(
     options: &Options,
     mut sink: impl FnMut(Batch) -> io::Result<()>,
 ) -> Result<Summary, Error> {
-    let jobs = options.jobs.clamp(1, inputs.len().max(1));
+    // Who waits for S3 needs no core.
+    let remote = inputs.iter().any(|input| matches!(input, Input::Object { .. }));
+    let jobs = if remote { options.jobs.max(REQUESTS) } else { options.jobs };
+    let jobs = jobs.clamp(1, inputs.len().max(1));
     let mut summary = Summary::default();
     if jobs == 1 {
         let mut buffers = Buffers::default();
@@ -91,8 +99,9 @@ fn file(
 ) -> Result<Summary, Error> {
     let mut surroundings = options.surroundings.clone();
     surroundings.account = input.account().or(surroundings.account);
-    let mut reader = Reader::new(number, Layout::new(&surroundings, options.shortcuts), &options.progress, sink);
-    let read = buffers.read(input, &options.progress, &mut reader)?;
+    let mut reader =
+        Reader::new(number, Layout::new(&surroundings, options.shortcuts), &options.progress, sink);
+    let read = buffers.read(input, options, &mut reader)?;
     let summary = reader.finish(&Arc::from(input.name()), read.damage);
     options.progress.files.fetch_add(1, Ordering::Relaxed);
     options.progress.bytes.fetch_add(read.bytes, Ordering::Relaxed);
@@ -113,7 +122,16 @@ struct Reader<'a, S> {
 
 impl<'a, S: FnMut(Batch) -> io::Result<()>> Reader<'a, S> {
     fn new(number: usize, layout: Layout<'a>, progress: &'a Progress, sink: &'a mut S) -> Self {
-        Self { number, layout, progress, sink, handed_over: 0, records: 0, problems: Vec::new(), unreadable: 0 }
+        Self {
+            number,
+            layout,
+            progress,
+            sink,
+            handed_over: 0,
+            records: 0,
+            problems: Vec::new(),
+            unreadable: 0,
+        }
     }
 
     fn finish(self, name: &Arc<str>, damage: Option<String>) -> Summary {
@@ -135,20 +153,33 @@ impl<'a, S: FnMut(Batch) -> io::Result<()>> Reader<'a, S> {
     }
 }
 
-impl<S: FnMut(Batch) -> io::Result<()>> Take for Reader<'_, S> {
-    fn take(&mut self, bytes: &[u8], after: After) -> io::Result<usize> {
-        let taken = self.layout.take(bytes, after);
-        let found = std::mem::take(&mut self.layout.found);
+impl<S: FnMut(Batch) -> io::Result<()>> Reader<'_, S> {
+    fn hand_over(&mut self, found: Found) -> io::Result<()> {
         self.progress.records.fetch_add(found.records, Ordering::Relaxed);
         self.records = self.records.saturating_add(found.records);
         self.unreadable = self.unreadable.saturating_add(found.unreadable.len() as u64);
         let room = Summary::MOST_PROBLEMS.saturating_sub(self.problems.len());
         self.problems.extend(found.unreadable.into_iter().take(room));
-        if !found.activities.is_empty() {
-            let first = self.handed_over;
-            self.handed_over = first.saturating_add(found.activities.len());
-            (self.sink)(Batch { file: self.number, first, activities: found.activities })?;
+        if found.activities.is_empty() {
+            return Ok(());
         }
+        let first = self.handed_over;
+        self.handed_over = first.saturating_add(found.activities.len());
+        (self.sink)(Batch { file: self.number, first, activities: found.activities })
+    }
+}
+
+impl<S: FnMut(Batch) -> io::Result<()>> Take for Reader<'_, S> {
+    fn take(&mut self, bytes: &[u8], after: After) -> io::Result<usize> {
+        let taken = self.layout.take(bytes, after);
+        let found = std::mem::take(&mut self.layout.found);
+        self.hand_over(found)?;
         Ok(taken)
+    }
+
+    #[cfg(feature = "parquet")]
+    fn parquet(&mut self, file: File) -> io::Result<Option<String>> {
+        let (surroundings, shortcuts) = self.layout.settings();
+        super::parquet::read(file, surroundings, shortcuts, self.progress, |found| self.hand_over(found))
     }
 }

@@ -61,11 +61,14 @@ fn object(judgement: &Judgement) -> Value {
         .iter()
         .map(|(detection, verdict)| {
             let (name, reason) = match verdict {
-                Verdict::Match(matched) => ("match", matched.summary.as_str()),
-                Verdict::Pass(reason) => ("pass", reason.as_str()),
-                Verdict::NotApplicable(reason) => ("not_applicable", reason.as_str()),
-                Verdict::CannotTell(reason) => ("cannot_tell", reason.text.as_str()),
-                Verdict::Need(_) => ("cannot_tell", "facts were wanted and not fetched"),
+                Verdict::Match(_) | Verdict::Matches(_) => {
+                    let summaries = verdict.matches().iter().map(|matched| matched.summary.as_str());
+                    ("match", summaries.collect::<Vec<_>>().join(" "))
+                }
+                Verdict::Pass(reason) => ("pass", reason.to_string()),
+                Verdict::NotApplicable(reason) => ("not_applicable", reason.to_string()),
+                Verdict::CannotTell(reason) => ("cannot_tell", reason.text.clone()),
+                Verdict::Need(_) => ("cannot_tell", "facts were wanted and not fetched".to_owned()),
             };
             json!({"detection": detection.id, "verdict": name, "reason": reason})
         })

@@ -33,9 +33,13 @@ pub fn policy_or_default(named: Option<&Path>) -> miette::Result<Policy> {
 }
 
 fn file(named: Option<&Path>) -> miette::Result<Option<Policy>> {
+    Ok(policy_file(named).map(imagewarden::policy::load_file).transpose()?)
+}
+
+/// The policy's file; `None` where the built-in one is used.
+pub fn policy_file(named: Option<&Path>) -> Option<&Path> {
     let here = Path::new("policy.yaml");
-    let path = named.or_else(|| here.is_file().then_some(here));
-    Ok(path.map(imagewarden::policy::load_file).transpose()?)
+    named.or_else(|| here.is_file().then_some(here))
 }
 
 /// All inputs, judged.

@@ -16,6 +16,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use imagewarden::severity::Severity;
+use miette::{Context, IntoDiagnostic};
 
 /// Tells a team, with the evidence, when somebody runs or pushes an image they did not approve.
 ///
@@ -98,18 +99,24 @@ pub enum Outcome {
     Unreadable,
 }
 
-pub async fn run(arguments: Arguments) -> miette::Result<Outcome> {
+pub fn run(arguments: Arguments) -> miette::Result<Outcome> {
     match arguments.command {
-        Command::Check(options) => check::run(options).await,
-        Command::Explain(options) => explain::run(options).await,
-        Command::Hunt(options) => hunt::run(options).await,
-        Command::Learn(options) => learn::run(options).await,
+        Command::Check(options) => wait(check::run(options)),
+        Command::Explain(options) => wait(explain::run(options)),
+        Command::Hunt(options) => wait(hunt::run(options)),
+        Command::Learn(options) => wait(learn::run(options)),
         Command::UserData(options) => user_data::run(&options),
         Command::Policy(command) => policy::run(command),
         Command::Detections(options) => detections::run(&options),
-        Command::Replay(options) => replay::run(options).await,
+        Command::Replay(options) => wait(replay::run(options)),
         Command::Completions { shell } => output::completions(shell),
     }
+}
+
+/// Runs a command that waits for others: only those pay for a runtime.
+fn wait(command: impl Future<Output = miette::Result<Outcome>>) -> miette::Result<Outcome> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    runtime.into_diagnostic().wrap_err("cannot start")?.block_on(command)
 }
 
 fn account(text: &str) -> Result<String, String> {

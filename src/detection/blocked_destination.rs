@@ -18,7 +18,7 @@ pub static DETECTION: Detection = Detection {
 };
 
 fn judge(activity: &Activity, context: &Context<'_>) -> Verdict {
-    let other = |why: &str| Verdict::NotApplicable(why.to_owned());
+    let other = |why: &'static str| Verdict::NotApplicable(why.into());
     let blocked = &context.policy.containers.blocked_destinations;
     if blocked.is_empty() {
         return other("the policy forbids no network");
@@ -33,7 +33,7 @@ fn judge(activity: &Activity, context: &Context<'_>) -> Verdict {
         return other("not from a container");
     }
     let Some(network) = blocked.iter().find(|network| network.contains(connection.destination)) else {
-        return Verdict::Pass(format!("{} is in no forbidden network", connection.destination));
+        return Verdict::Pass(format!("{} is in no forbidden network", connection.destination).into());
     };
     let not_inspected = flow.then(|| {
         Reason::new(

@@ -8,6 +8,10 @@ use crate::activity::Activity;
 use crate::history::{Kind, Record, Trace, trail};
 use crate::text;
 
+/// Subjects that one event tells at most: each is an alert, and all of them share one transaction. The
+/// next event about any of the others tells that one.
+pub const MOST_TOLD: usize = 20;
+
 /// Clocks of different logs differ by so much.
 const SLACK: TimeDelta = TimeDelta::seconds(5);
 

@@ -1,5 +1,7 @@
 //! A container from an image that nobody vouches for was pulled, started, and did something suspicious.
 
+use std::collections::BTreeMap;
+
 use serde_json::json;
 
 use super::chain::{self, Step};
@@ -27,7 +29,7 @@ const IMAGE: [&str; 3] =
     ["container-image-not-approved", "container-image-lookalike", "container-image-newly-seen"];
 
 fn judge(activity: &Activity, context: &Context<'_>) -> Verdict {
-    let other = |why: &str| Verdict::NotApplicable(why.to_owned());
+    let other = |why: &'static str| Verdict::NotApplicable(why.into());
     let concerns = matches!(activity.action, Action::WorkloadDeclared(_) | Action::ImagePulled(_))
         || activity.action.place().is_some_and(crate::activity::Place::is_container);
     if !concerns {
@@ -41,18 +43,27 @@ fn judge(activity: &Activity, context: &Context<'_>) -> Verdict {
     let steps = chain::steps(joined);
     let why: Vec<Step<'_>> = steps.iter().filter(|step| step.matched(&IMAGE).is_some()).copied().collect();
     if why.is_empty() {
-        return Verdict::Pass("nothing is wrong with the image as far as is known".to_owned());
+        return Verdict::Pass("nothing is wrong with the image as far as is known".into());
     }
     let acts = steps.iter().filter(|step| step.is(label::ACT));
-    let chains = acts.filter_map(|act| Chain::of(activity, context, &steps, &why, act));
-    let Some(best) = chains.max_by_key(|chain| (chain.links(), std::cmp::Reverse(chain.act.trace.time)))
-    else {
-        return Verdict::Pass("no pull or start with a suspicious act soon after it".to_owned());
-    };
-    match best.repository(activity) {
-        Some(repository) => Verdict::Match(Box::new(found(activity, context, &best, &why, repository))),
-        None => Verdict::CannotTell(registry::not_named()),
+    let mut best: BTreeMap<String, Chain<'_>> = BTreeMap::new();
+    for chain in acts.filter_map(|act| Chain::of(activity, context, &steps, &why, act)) {
+        let place = chain.place(activity);
+        if best.get(&place).is_none_or(|known| known.rank() < chain.rank()) {
+            best.insert(place, chain);
+        }
     }
+    if best.is_empty() {
+        return Verdict::Pass("no pull or start with a suspicious act soon after it".into());
+    }
+    let mut best: Vec<(String, Chain<'_>)> = best.into_iter().collect();
+    best.sort_by_key(|(_, chain)| std::cmp::Reverse(chain.links()));
+    let named = best.iter().filter_map(|(place, chain)| Some((place, chain, chain.repository(activity)?)));
+    let told = named.take(chain::MOST_TOLD);
+    let matches = told
+        .map(|(place, chain, repository)| found(activity, context, place, chain, &why, repository))
+        .collect();
+    Verdict::of_matches(matches).unwrap_or_else(|| Verdict::CannotTell(registry::not_named()))
 }
 
 /// An act and what came before it.
@@ -98,6 +109,17 @@ impl<'a> Chain<'a> {
         usize::from(self.pull.is_some()) + usize::from(self.start.or(self.create).is_some())
     }
 
+    /// The one to tell of a place: the most complete, then the earliest.
+    fn rank(&self) -> impl Ord + use<> {
+        (self.links(), std::cmp::Reverse(self.act.trace.time))
+    }
+
+    /// Where the act happened, as its own event has it: the same whichever event arrives last.
+    fn place(&self, activity: &Activity) -> String {
+        let own = &self.act.trace.place;
+        if own.is_empty() { place_of(activity, &self.act) } else { own.clone() }
+    }
+
     /// The image's repository, from whoever names it.
     fn repository(&self, activity: &Activity) -> Option<String> {
         let names = [self.start, self.create, self.pull].into_iter().flatten();
@@ -126,6 +148,7 @@ fn declared_pod(activity: &Activity) -> Option<String> {
 fn found(
     activity: &Activity,
     context: &Context<'_>,
+    place: &str,
     best: &Chain<'_>,
     why: &[Step<'_>],
     repository: String,
@@ -139,7 +162,6 @@ fn found(
     }
     let said = |step: &Step<'_>| step.trace.detail.split(' ').next().unwrap_or_default().to_owned();
     lines.extend(why.iter().map(|step| (step.trace.time, format!("found: {}", said(step)))));
-    let place = place_of(activity, &best.act);
     let act = best.act.trace.detail.split(" @ ").next().unwrap_or_default();
     lines.push((best.act.trace.time, format!("{act} in {place}")));
     let mut not_inspected = Vec::new();
@@ -168,14 +190,17 @@ fn found(
         ("window_minutes", json!(context.policy.containers.window.delta().num_minutes())),
         ("timeline", chain::timeline(&lines)),
     ]);
-    let next_steps = match activity.action.place() {
-        Some(place) => {
-            let more = runtime::seen(place).into_iter();
-            seen.extend(more.filter(|(key, _)| !["digest", "place"].contains(&key.as_str())));
-            vec![runtime::isolate(), runtime::look(activity, place)]
-        }
-        None => vec![runtime::isolate()],
-    };
+    // This event may be about another container of the same image.
+    let here = place_of(activity, &best.act);
+    let next_steps =
+        match activity.action.place().filter(|own| [place, &here].contains(&own.label().as_str())) {
+            Some(place) => {
+                let more = runtime::seen(place).into_iter();
+                seen.extend(more.filter(|(key, _)| !["digest", "place"].contains(&key.as_str())));
+                vec![runtime::isolate(), runtime::look(activity, place)]
+            }
+            None => vec![runtime::isolate()],
+        };
     Match {
         severity: weak.then_some(Severity::High),
         summary: format!(
@@ -187,7 +212,7 @@ fn found(
                 (_, None) => "pulled",
             }
         ),
-        subject: Subject::ContainerImage { repository },
+        subject: Subject::Runtime { place: place.to_owned() },
         evidence: seen,
         next_steps,
         not_inspected,

@@ -6,7 +6,7 @@ use std::sync::LazyLock;
 use serde_json::json;
 
 use super::reference::Reference;
-use super::registry::{self, Standing};
+use super::registry::{self, Standing, Used};
 use super::{Context, Detection, Match, NextStep, Stage, Subject, Verdict, evidence, runtime};
 use crate::activity::Activity;
 use crate::severity::Severity;
@@ -53,7 +53,7 @@ fn judge(activity: &Activity, context: &Context<'_>) -> Verdict {
     let all = match registry::used(activity) {
         Ok(used) => used,
         // Images that are not named are the approval check's to tell.
-        Err(Verdict::CannotTell(_)) => return Verdict::NotApplicable("no image is named".to_owned()),
+        Err(Verdict::CannotTell(_)) => return Verdict::NotApplicable("no image is named".into()),
         Err(verdict) => return verdict,
     };
     let foreign = all
@@ -61,13 +61,24 @@ fn judge(activity: &Activity, context: &Context<'_>) -> Verdict {
         .filter(|used| matches!(registry::standing(activity, context.policy, used), Standing::Foreign(_)));
     let mut named = foreign.filter_map(|used| Some((used, used.reference.as_ref()?))).peekable();
     if named.peek().is_none() {
-        return Verdict::Pass("every image is from an approved registry".to_owned());
+        return Verdict::Pass("every image is from an approved registry".into());
     }
-    let Some((used, reference, (original, why))) =
-        named.find_map(|(used, reference)| Some((used, reference, imitated(reference)?)))
-    else {
-        return Verdict::Pass("its name is no well-known one's, nor near to one".to_owned());
-    };
+    let mut told = BTreeSet::new();
+    let matches = named
+        .filter(|(_, reference)| told.insert(reference.repository()))
+        .filter_map(|(used, reference)| Some(found(activity, used, reference, imitated(reference)?)))
+        .take(registry::MOST_TOLD)
+        .collect();
+    Verdict::of_matches(matches)
+        .unwrap_or_else(|| Verdict::Pass("its name is no well-known one's, nor near to one".into()))
+}
+
+fn found(
+    activity: &Activity,
+    used: &Used<'_>,
+    reference: &Reference,
+    (original, why): (&'static str, String),
+) -> Match {
     let mut seen = evidence([
         ("image", json!(used.image.name)),
         ("repository", json!(reference.repository())),
@@ -87,14 +98,11 @@ fn judge(activity: &Activity, context: &Context<'_>) -> Verdict {
         ),
         None,
     ));
-    next_steps.push(NextStep::new(
-        format!(
-            "If the publisher is known to you, list the repository in the policy: `containers: {{registries: [\"{}\"]}}`.",
-            reference.repository()
-        ),
-        None,
+    next_steps.push(NextStep::policy(
+        "If the publisher is known to you, list the repository in the policy, under `containers.registries`.",
+        Some(registry::listing(reference)),
     ));
-    Verdict::Match(Box::new(Match {
+    Match {
         subject: Subject::ContainerImage { repository: reference.repository() },
         // Elsewhere names are given within an organisation's own registry or namespace.
         severity: (reference.host != "docker.io").then_some(Severity::Medium),
@@ -102,7 +110,7 @@ fn judge(activity: &Activity, context: &Context<'_>) -> Verdict {
         evidence: seen,
         next_steps,
         not_inspected: Vec::new(),
-    }))
+    }
 }
 
 /// Whether it is an official image of Docker Hub, or comes from a publisher on the list.

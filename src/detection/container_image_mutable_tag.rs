@@ -1,10 +1,13 @@
 //! A workload in a namespace with fixed tags names its image by something that can be moved.
 
+use std::collections::BTreeSet;
+
 use serde_json::json;
 
+use super::reference::Reference;
 use super::registry::{self, Used};
 use super::{Context, Detection, Match, NextStep, Stage, Subject, Verdict, evidence};
-use crate::activity::{Action, Activity, WorkloadKind};
+use crate::activity::{Action, Activity, Workload, WorkloadKind};
 use crate::severity::Severity;
 
 pub static DETECTION: Detection = Detection {
@@ -19,7 +22,7 @@ pub static DETECTION: Detection = Detection {
 };
 
 fn judge(activity: &Activity, context: &Context<'_>) -> Verdict {
-    let other = |why: &str| Verdict::NotApplicable(why.to_owned());
+    let other = |why: &'static str| Verdict::NotApplicable(why.into());
     let patterns = &context.policy.containers.namespaces.fixed_tags;
     if patterns.is_empty() {
         return other("the policy names no namespace with fixed tags");
@@ -38,24 +41,41 @@ fn judge(activity: &Activity, context: &Context<'_>) -> Verdict {
         Ok(used) => used,
         Err(verdict) => return verdict,
     };
-    let found = used.iter().find_map(|used| Some((used, movable(used)?)));
-    let Some((first, why)) = found else {
-        return match used.iter().find(|used| used.reference.is_none()) {
-            Some(_) => Verdict::CannotTell(registry::not_named()),
-            None => Verdict::Pass("every image is named by its digest".to_owned()),
-        };
-    };
-    let Some(reference) = &first.reference else { return Verdict::CannotTell(registry::not_named()) };
-    let policy = first.container.and_then(|container| container.pull_policy.as_ref());
-    Verdict::Match(Box::new(Match {
+    let mut told = BTreeSet::new();
+    let matches = used
+        .iter()
+        .filter_map(|used| Some((used, used.reference.as_ref()?, movable(used)?)))
+        .filter(|(_, reference, _)| told.insert(reference.repository()))
+        .map(|(used, reference, why)| found(activity, workload, namespace, used, reference, &why))
+        .take(registry::MOST_TOLD)
+        .collect();
+    Verdict::of_matches(matches).unwrap_or_else(|| {
+        if used.iter().any(|used| used.reference.is_none()) {
+            Verdict::CannotTell(registry::not_named())
+        } else {
+            Verdict::Pass("every image is named by its digest".into())
+        }
+    })
+}
+
+fn found(
+    activity: &Activity,
+    workload: &Workload,
+    namespace: &str,
+    used: &Used<'_>,
+    reference: &Reference,
+    why: &str,
+) -> Match {
+    let policy = used.container.and_then(|container| container.pull_policy.as_ref());
+    Match {
         subject: Subject::ContainerImage { repository: reference.repository() },
         severity: None,
         summary: format!("{} in the namespace {namespace} runs {reference}: {why}.", workload.name),
         evidence: evidence([
-            ("image", json!(first.image.name)),
+            ("image", json!(used.image.name)),
             ("tag", json!(reference.tag)),
             ("pull_policy", json!(policy)),
-            ("container", json!(first.container.map(|container| &container.name))),
+            ("container", json!(used.container.map(|container| &container.name))),
             ("workload", json!(workload.name)),
             ("namespace", json!(namespace)),
             ("cluster", json!(workload.cluster)),
@@ -69,7 +89,7 @@ fn judge(activity: &Activity, context: &Context<'_>) -> Verdict {
             NextStep::new("Make the repository's tags immutable, where the registry can.", None),
         ],
         not_inspected: Vec::new(),
-    }))
+    }
 }
 
 /// Why another image may stand behind the same name tomorrow; `None` where the digest is named.

@@ -23,12 +23,12 @@ pub static DETECTION: Detection = Detection {
 fn judge(activity: &Activity, context: &Context<'_>) -> Verdict {
     match &activity.action {
         Action::ImagePulled(_) | Action::ContainerStarted(_) | Action::ProcessStarted(_) => {}
-        _ => return Verdict::NotApplicable("no container image is pulled or run".to_owned()),
+        _ => return Verdict::NotApplicable("no container image is pulled or run".into()),
     }
     let Some(digest) = sight::digest(activity) else {
         return match &activity.action {
             Action::ProcessStarted(_) => {
-                Verdict::NotApplicable("the event names no container image by digest".to_owned())
+                Verdict::NotApplicable("the event names no container image by digest".into())
             }
             _ => Verdict::CannotTell(Reason::new(
                 "digest-not-named",
@@ -49,7 +49,7 @@ fn judge(activity: &Activity, context: &Context<'_>) -> Verdict {
         context.memory.familiarity(activity, &id) == Familiarity::Known
     });
     if let Some(known) = known {
-        return Verdict::Pass(format!("{what} has been seen before as {}", known.detail));
+        return Verdict::Pass(format!("{what} has been seen before as {}", known.detail).into());
     }
     let used = match registry::used(activity) {
         Ok(used) => used,

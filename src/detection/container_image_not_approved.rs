@@ -1,9 +1,11 @@
 //! A container image was pulled, declared or run that comes from no approved registry.
 
-use serde_json::json;
+use std::collections::BTreeSet;
+
+use serde_json::{Value, json};
 
 use super::registry::{self, Standing, Used};
-use super::{Context, Detection, Match, NextStep, Stage, Subject, Verdict, evidence, runtime};
+use super::{Context, Detection, Match, NextStep, Reason, Stage, Subject, Verdict, evidence, runtime};
 use crate::activity::Activity;
 use crate::severity::Severity;
 
@@ -33,66 +35,72 @@ fn judge(activity: &Activity, context: &Context<'_>) -> Verdict {
             Standing::Unsure(reason) => unsure = Some(reason),
         }
     }
-    let Some((first, why)) = foreign.first() else {
-        return match (unsure, approved) {
-            (Some(reason), _) => Verdict::CannotTell(reason),
-            (None, Some(why)) => Verdict::Pass(why),
-            (None, None) => Verdict::NotApplicable("no container image is used".to_owned()),
-        };
-    };
-    let Some(reference) = &first.reference else { return Verdict::CannotTell(registry::not_named()) };
-    let repository = reference.repository();
-    let mut others: Vec<String> = foreign
+    // One alert an image repository, whatever else the same declaration names.
+    let mut told = BTreeSet::new();
+    let mut matches: Vec<Match> = foreign
         .iter()
-        .filter_map(|(used, _)| Some(used.reference.as_ref()?.repository()))
-        .filter(|other| *other != repository)
+        .filter(|(used, _)| used.reference.as_ref().is_some_and(|it| told.insert(it.repository())))
+        .filter_map(|(used, why)| found(activity, context, used, why, unsure.clone()))
         .collect();
-    others.sort();
-    others.dedup();
+    let more = matches.split_off(matches.len().min(registry::MOST_TOLD));
+    if let Some(last) = matches.last_mut().filter(|_| !more.is_empty()) {
+        let others: Vec<Value> =
+            more.into_iter().filter_map(|it| it.evidence.get("repository").cloned()).collect();
+        last.evidence.insert("other_images".to_owned(), json!(others));
+    }
+    Verdict::of_matches(matches).unwrap_or_else(|| match (unsure, approved) {
+        (Some(reason), _) => Verdict::CannotTell(reason),
+        (None, Some(why)) => Verdict::Pass(why.into()),
+        (None, None) => Verdict::NotApplicable("no container image is used".into()),
+    })
+}
+
+fn found(
+    activity: &Activity,
+    context: &Context<'_>,
+    used: &Used<'_>,
+    why: &str,
+    unsure: Option<Reason>,
+) -> Option<Match> {
+    let reference = used.reference.as_ref()?;
+    let repository = reference.repository();
     let mut seen = evidence([
-        ("image", json!(first.image.name)),
+        ("image", json!(used.image.name)),
         ("repository", json!(repository)),
         ("digest", json!(reference.digest)),
         ("tag", json!(reference.tag)),
-        ("namespace", json!(first.namespace)),
+        ("namespace", json!(used.namespace)),
         ("why", json!(why)),
-        ("upstream", json!(first.upstream.as_ref().map(|upstream| upstream.repository()))),
-        ("other_images", if others.is_empty() { json!(null) } else { json!(others) }),
+        ("upstream", json!(used.upstream.as_ref().map(|upstream| upstream.repository()))),
         ("used_by", json!(activity.actor.as_ref().map(|actor| &actor.principal))),
     ]);
     if let Some(place) = activity.action.place() {
         seen.extend(runtime::seen(place).into_iter().filter(|(key, _)| key != "image"));
     }
-    let more = match others.len() {
-        0 => String::new(),
-        count => format!(" So do {count} more of the same declaration."),
-    };
     let mut next_steps: Vec<NextStep> =
         activity.action.place().map(|place| runtime::look(activity, place)).into_iter().collect();
     next_steps.push(NextStep::new(
         "Ask who uses it and why; copy what you need into a registry of your own, by digest.",
         None,
     ));
-    next_steps.push(NextStep::new(
-        format!(
-            "If the source is fine, list it in the policy: `containers: {{registries: [\"{repository}\"]}}`."
-        ),
-        None,
+    next_steps.push(NextStep::policy(
+        "If the source is fine, list it in the policy, under `containers.registries`.",
+        Some(registry::listing(reference)),
     ));
     let listed = !context.policy.containers.registries.is_empty();
-    let internal = first.namespace.is_some_and(|namespace| {
+    let internal = used.namespace.is_some_and(|namespace| {
         let patterns = &context.policy.containers.namespaces.internal_only;
         patterns.iter().any(|pattern| crate::policy::like(pattern, namespace))
     });
-    Verdict::Match(Box::new(Match {
+    Some(Match {
         subject: Subject::ContainerImage { repository },
         // With no list of their own, people have not said that they care.
         severity: (listed || internal).then_some(Severity::Medium),
-        summary: format!("{reference} comes from outside the approved registries: {why}.{more}"),
+        summary: format!("{reference} comes from outside the approved registries: {why}."),
         evidence: seen,
         next_steps,
         not_inspected: unsure.into_iter().collect(),
-    }))
+    })
 }
 
 #[cfg(test)]
@@ -159,17 +167,36 @@ mod tests {
     }
 
     #[test]
-    fn one_foreign_sidecar_is_enough() {
+    fn every_foreign_sidecar_is_told_by_its_repository() {
         let mut pod = workload(WorkloadKind::Pod, OWN);
-        for image in ["evil/one", "evil/two"] {
+        for image in ["evil/one:1", "evil/two", "docker.io/evil/one:2"] {
             pod.containers.push(DeclaredContainer {
                 image: crate::activity::ContainerImage { name: image.to_owned(), digest: None },
                 ..DeclaredContainer::default()
             });
         }
-        let found = matched(judged(&declared(pod), "{}"));
-        assert_eq!(found.subject, Subject::ContainerImage { repository: "docker.io/evil/one".to_owned() });
-        assert_eq!(found.evidence["other_images"][0], "docker.io/evil/two");
+        let found = all_matched(judged(&declared(pod), "{}"));
+        let subjects: Vec<String> = found.iter().map(|found| found.subject.key()).collect();
+        assert_eq!(
+            subjects,
+            ["container-image|docker.io/evil/one", "container-image|docker.io/evil/two"],
+            "one alert an image repository, the own image none"
+        );
+    }
+
+    /// A declaration of hundreds of images is no storm of alerts, and hides none of them.
+    #[test]
+    fn of_very_many_the_rest_are_named_in_the_last() {
+        let mut pod = workload(WorkloadKind::Pod, OWN);
+        for number in 0..50 {
+            pod.containers.push(DeclaredContainer {
+                image: crate::activity::ContainerImage { name: format!("evil/app-{number}"), digest: None },
+                ..DeclaredContainer::default()
+            });
+        }
+        let found = all_matched(judged(&declared(pod), "{}"));
+        let rest = found.last().and_then(|last| last.evidence["other_images"].as_array()).map(Vec::len);
+        assert_eq!((found.len(), rest), (registry::MOST_TOLD, Some(50 - registry::MOST_TOLD)));
     }
 
     #[test]

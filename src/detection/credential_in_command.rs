@@ -76,7 +76,7 @@ struct Carried {
 
 fn judge(activity: &Activity, _: &Context<'_>) -> Verdict {
     let Action::ProcessStarted(process) = &activity.action else {
-        return Verdict::NotApplicable("no program was started".to_owned());
+        return Verdict::NotApplicable("no program was started".into());
     };
     if process.binary.is_empty() && process.arguments.is_empty() {
         return Verdict::CannotTell(Reason::new(
@@ -88,7 +88,7 @@ fn judge(activity: &Activity, _: &Context<'_>) -> Verdict {
     let senders: Vec<&Command> =
         commands.iter().filter(|command| SENDERS.contains(&command.name.as_str())).collect();
     if senders.is_empty() {
-        return Verdict::Pass(format!("{} sends nothing", process.name()));
+        return Verdict::Pass(format!("{} sends nothing", process.name()).into());
     }
     let environment: Vec<&str> =
         process.environment.iter().map(String::as_str).filter(|name| name.starts_with("AWS_")).collect();
@@ -112,7 +112,7 @@ fn judge(activity: &Activity, _: &Context<'_>) -> Verdict {
         };
         return found(activity, process, sender, names, &environment);
     }
-    Verdict::Pass("it carries no credentials that matter here".to_owned())
+    Verdict::Pass("it carries no credentials that matter here".into())
 }
 
 fn found(

@@ -37,11 +37,11 @@ fn judge(activity: &Activity, context: &Context<'_>) -> Verdict {
     }
     let Some(schedule) = context.policy.schedule_for(&push.repository, activity.principal()) else {
         return Verdict::NotApplicable(
-            "no schedule of the policy is about this repository and principal".to_owned(),
+            "no schedule of the policy is about this repository and principal".into(),
         );
     };
     if schedule.contains(activity.time) {
-        return Verdict::Pass(format!("pushed within the schedule {}", schedule.label()));
+        return Verdict::Pass(format!("pushed within the schedule {}", schedule.label()).into());
     }
     Verdict::Match(Box::new(found(activity, push, schedule)))
 }
@@ -60,8 +60,10 @@ fn found(activity: &Activity, push: &Push, schedule: &Schedule) -> Match {
     let mut evidence = push::seen(activity, push);
     evidence.insert("pushed_at_local".to_owned(), json!(local));
     evidence.insert("schedule".to_owned(), json!(schedule.label()));
-    evidence
-        .insert("zone".to_owned(), json!(schedule.zone.map_or("UTC".to_owned(), |zone| zone.to_string())));
+    evidence.insert(
+        "zone".to_owned(),
+        json!(schedule.zone.as_ref().map_or("UTC".to_owned(), |zone| zone.to_string())),
+    );
     if holiday {
         evidence.insert("holiday".to_owned(), json!(true));
     }

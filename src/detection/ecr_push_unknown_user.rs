@@ -27,7 +27,7 @@ fn judge(activity: &Activity, context: &Context<'_>) -> Verdict {
     let principal = activity.principal();
     let listed = !context.policy.uploads.pushers.is_empty();
     if listed && context.policy.pusher_allowed(&push.repository, principal) {
-        return Verdict::Pass(format!("{principal} is a listed pusher to {}", push.repository));
+        return Verdict::Pass(format!("{principal} is a listed pusher to {}", push.repository).into());
     }
     let named = activity.actor.as_ref().is_some_and(|actor| actor.kind != ActorKind::Unknown);
     if !named {
@@ -47,12 +47,17 @@ fn judge(activity: &Activity, context: &Context<'_>) -> Verdict {
             push,
             "who has not pushed to this repository before; the policy lists no pushers",
         ))),
-        Familiarity::Known => Verdict::Pass(format!("{principal} has pushed to {} before", push.repository)),
-        Familiarity::Unkept => Verdict::NotApplicable("the policy lists no pushers".to_owned()),
-        Familiarity::Learning(until) => Verdict::NotApplicable(format!(
-            "the policy lists no pushers, and who pushes is learned until {}",
-            until.format("%Y-%m-%d %H:%M UTC")
-        )),
+        Familiarity::Known => {
+            Verdict::Pass(format!("{principal} has pushed to {} before", push.repository).into())
+        }
+        Familiarity::Unkept => Verdict::NotApplicable("the policy lists no pushers".into()),
+        Familiarity::Learning(until) => Verdict::NotApplicable(
+            format!(
+                "the policy lists no pushers, and who pushes is learned until {}",
+                until.format("%Y-%m-%d %H:%M UTC")
+            )
+            .into(),
+        ),
     }
 }
 
@@ -69,12 +74,10 @@ fn found(activity: &Activity, push: &Push, standing: &str) -> Match {
     }
     let public = if push.public { " The repository is public." } else { "" };
     let snippet = match (shape::principal(activity.principal()), shape::repository(&push.repository)) {
-        (Some(principal), Some(repository)) => {
-            format!(
-                "`uploads: {{pushers: [{{principal: \"{principal}\", repositories: [\"{repository}\"]}}]}}`"
-            )
-        }
-        _ => "`uploads.pushers`".to_owned(),
+        (Some(principal), Some(repository)) => Some(format!(
+            "uploads: {{pushers: [{{principal: \"{principal}\", repositories: [\"{repository}\"]}}]}}"
+        )),
+        _ => None,
     };
     Match {
         subject: push::subject(activity, push),
@@ -88,7 +91,10 @@ fn found(activity: &Activity, push: &Push, standing: &str) -> Match {
         next_steps: vec![
             steps::trace_actor(activity),
             steps::delete_pushed(activity, &push.repository, push.digest.as_deref(), push.tag.as_deref()),
-            NextStep::new(format!("If the pusher is expected, list it in the policy: {snippet}."), None),
+            NextStep::policy(
+                "If the pusher is expected, list it in the policy, under `uploads.pushers`.",
+                snippet,
+            ),
         ],
         not_inspected: Vec::new(),
     }

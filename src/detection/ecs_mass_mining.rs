@@ -35,7 +35,7 @@ const MANY_CLUSTERS: usize = 5;
 const MANY_REGIONS: usize = 3;
 
 fn judge(activity: &Activity, context: &Context<'_>) -> Verdict {
-    let other = |why: &str| Verdict::NotApplicable(why.to_owned());
+    let other = |why: &'static str| Verdict::NotApplicable(why.into());
     let Action::WorkloadDeclared(workload) = &activity.action else {
         return other("nothing was declared");
     };
@@ -59,9 +59,7 @@ fn judge(activity: &Activity, context: &Context<'_>) -> Verdict {
     let foreign: Vec<(&Deed, String)> =
         defined.iter().filter_map(|deed| Some((deed, foreign(activity, context, &deed.image)?))).collect();
     let Some((_, repository)) = foreign.first() else {
-        return Verdict::Pass(
-            "no task definition with a foreign image is known of this principal".to_owned(),
-        );
+        return Verdict::Pass("no task definition with a foreign image is known of this principal".into());
     };
     let runs: Vec<&Deed> =
         ran.iter().filter(|run| foreign.iter().any(|(definition, _)| is_run_of(run, definition))).collect();
@@ -87,10 +85,13 @@ fn judge(activity: &Activity, context: &Context<'_>) -> Verdict {
         signs.push(format!("{clusters} in {}", steps::counted(regions.len() as u64, "region", "regions")));
     }
     if signs.len() < 2 {
-        return Verdict::Pass(format!(
-            "of large tasks, many copies and many places, {} shows for {repository}",
-            signs.first().map_or("none", String::as_str)
-        ));
+        return Verdict::Pass(
+            format!(
+                "of large tasks, many copies and many places, {} shows for {repository}",
+                signs.first().map_or("none", String::as_str)
+            )
+            .into(),
+        );
     }
     let regions: Vec<&str> = regions.into_iter().collect();
     Verdict::Match(Box::new(Match {

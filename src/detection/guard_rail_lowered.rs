@@ -26,10 +26,10 @@ pub static DETECTION: Detection = Detection {
 
 fn judge(activity: &Activity, context: &Context<'_>) -> Verdict {
     let Action::GuardRailChanged(rail) = &activity.action else {
-        return Verdict::NotApplicable("no protecting setting was changed".to_owned());
+        return Verdict::NotApplicable("no protecting setting was changed".into());
     };
     if let Some(code) = &rail.failed {
-        return Verdict::NotApplicable(format!("nothing was changed: {code}"));
+        return Verdict::NotApplicable(format!("nothing was changed: {code}").into());
     }
     let change = match &rail.change {
         GuardRailChange::AllowedImagesDisabled => {
@@ -46,7 +46,7 @@ fn judge(activity: &Activity, context: &Context<'_>) -> Verdict {
         GuardRailChange::TagMutability(mutability) => tag_mutability(mutability),
     };
     match change {
-        Change::Kept(why) => Verdict::Pass(why),
+        Change::Kept(why) => Verdict::Pass(why.into()),
         Change::Untold(text) => Verdict::CannotTell(Reason::new("setting-not-told", text)),
         Change::Lowered { what, seen } => Verdict::Match(Box::new(found(activity, rail, &what, seen))),
     }

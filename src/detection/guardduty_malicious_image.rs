@@ -30,10 +30,10 @@ enum About {
 
 fn judge(activity: &Activity, _: &Context<'_>) -> Verdict {
     let Action::VerdictReported(reported) = &activity.action else {
-        return Verdict::NotApplicable("not a finding".to_owned());
+        return Verdict::NotApplicable("not a finding".into());
     };
     let Some((about, certain)) = about(reported) else {
-        return Verdict::NotApplicable(format!("{} is no verdict on an image", reported.finding_type));
+        return Verdict::NotApplicable(format!("{} is no verdict on an image", reported.finding_type).into());
     };
     let place = &reported.place;
     let image = reported.machine_image.as_deref();

@@ -180,6 +180,7 @@ pub fn evidence(launch: &Launch, image: Option<&ImageFact>) -> Map<String, Value
         ("deprecated", json!(image.and_then(|fact| fact.deprecation_time.as_ref()))),
         ("instances", if instances.is_empty() { Value::Null } else { json!(instances) }),
         ("instance_count", json!(launch.count)),
+        ("found_running", if launch.found_running { json!(true) } else { Value::Null }),
         ("instance_type", json!(instance_type)),
         ("subnet", json!(subnet)),
         ("first_boot", json!(launch.note)),

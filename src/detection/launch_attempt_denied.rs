@@ -33,12 +33,12 @@ const MESSAGE: usize = 300;
 
 fn judge(activity: &Activity, context: &Context<'_>) -> Verdict {
     let Action::ImageLaunched(launch) = &activity.action else {
-        return Verdict::NotApplicable("not a launch".to_owned());
+        return Verdict::NotApplicable("not a launch".into());
     };
     let code = match &launch.outcome {
         LaunchOutcome::Attempted(code) => code.trim_start_matches("Client.").trim_start_matches("Server."),
-        LaunchOutcome::DryRun => return Verdict::NotApplicable("a dry run starts nothing".to_owned()),
-        LaunchOutcome::Succeeded => return Verdict::NotApplicable("the launch succeeded".to_owned()),
+        LaunchOutcome::DryRun => return Verdict::NotApplicable("a dry run starts nothing".into()),
+        LaunchOutcome::Succeeded => return Verdict::NotApplicable("the launch succeeded".into()),
     };
     if code.is_empty() {
         return Verdict::CannotTell(Reason::new(
@@ -47,12 +47,12 @@ fn judge(activity: &Activity, context: &Context<'_>) -> Verdict {
         ));
     }
     if !refused(code) {
-        return Verdict::NotApplicable(format!(
-            "{code} is no sign of anything: capacity, or a mistake in the call"
-        ));
+        return Verdict::NotApplicable(
+            format!("{code} is no sign of anything: capacity, or a mistake in the call").into(),
+        );
     }
     if let Some(why) = launch::outside_scope(launch, context) {
-        return Verdict::NotApplicable(why);
+        return Verdict::NotApplicable(why.into());
     }
     let attempts = attempts(activity, context);
     if launch.image.id().is_some_and(|id| catalog::listed(context.policy, id)) {

@@ -27,17 +27,17 @@ fn judge(activity: &Activity, context: &Context<'_>) -> Verdict {
     match &activity.action {
         Action::ImageDerived(derivation) => derived(activity, derivation, context),
         Action::ImageLaunched(launch) => launched(activity, launch, context),
-        _ => Verdict::NotApplicable("neither a launch nor a new image".to_owned()),
+        _ => Verdict::NotApplicable("neither a launch nor a new image".into()),
     }
 }
 
 /// A copy, an image of an instance, an image from snapshots: judged by what it is made from.
 fn derived(activity: &Activity, derivation: &Derivation, context: &Context<'_>) -> Verdict {
     if let Some(code) = activity.api.as_ref().and_then(|api| api.error_code.as_deref()) {
-        return Verdict::NotApplicable(format!("no image was made: {code}"));
+        return Verdict::NotApplicable(format!("no image was made: {code}").into());
     }
     if let Some(image) = derivation.image.as_deref().filter(|image| catalog::listed(context.policy, image)) {
-        return Verdict::Pass(format!("the id {image} is listed in the policy"));
+        return Verdict::Pass(format!("the id {image} is listed in the policy").into());
     }
     if derivation.origins.is_empty() {
         return Verdict::CannotTell(Reason::new(
@@ -80,16 +80,16 @@ fn derived(activity: &Activity, derivation: &Derivation, context: &Context<'_>) 
 /// A launch of an own image: judged by what the image came from.
 fn launched(activity: &Activity, launch: &Launch, context: &Context<'_>) -> Verdict {
     if launch.outcome != LaunchOutcome::Succeeded {
-        return Verdict::NotApplicable("nothing was launched".to_owned());
+        return Verdict::NotApplicable("nothing was launched".into());
     }
     if activity.cloud != crate::activity::Cloud::Aws {
-        return Verdict::NotApplicable("the ancestry of images is known in AWS only".to_owned());
+        return Verdict::NotApplicable("the ancestry of images is known in AWS only".into());
     }
     if let Some(why) = launch::outside_scope(launch, context) {
-        return Verdict::NotApplicable(why);
+        return Verdict::NotApplicable(why.into());
     }
     if launch.image.id().is_some_and(|id| catalog::listed(context.policy, id)) {
-        return Verdict::Pass("the image's id is listed in the policy".to_owned());
+        return Verdict::Pass("the image's id is listed in the policy".into());
     }
     let known = match launch::image(activity, launch, context) {
         Image::Known(known) => known,
@@ -97,14 +97,12 @@ fn launched(activity: &Activity, launch: &Launch, context: &Context<'_>) -> Verd
         Image::Need(keys) => return Verdict::Need(in_time(launch, keys)),
     };
     if catalog::listed(context.policy, &known.fact.image_id) {
-        return Verdict::Pass("the image's id is listed in the policy".to_owned());
+        return Verdict::Pass("the image's id is listed in the policy".into());
     }
     match known.fact.owner_id.as_deref() {
         Some(owner) if catalog::place(activity).is("self", owner) => {}
         Some(_) => {
-            return Verdict::NotApplicable(
-                "not an own image; machine-image-not-approved judges it".to_owned(),
-            );
+            return Verdict::NotApplicable("not an own image; machine-image-not-approved judges it".into());
         }
         None => {
             return Verdict::CannotTell(Reason::new(
@@ -170,7 +168,7 @@ fn verdict(
     match trail.doubts.into_iter().next() {
         Some(reason) => Verdict::CannotTell(reason),
         None => Verdict::Pass(
-            trail.fine.unwrap_or_else(|| "everything behind it is the account's own".to_owned()),
+            trail.fine.map_or("everything behind it is the account's own".into(), |fine| fine.into()),
         ),
     }
 }
@@ -211,10 +209,8 @@ fn next_steps(activity: &Activity, image: &str, foreign: &Foreign) -> Vec<NextSt
             (None, None) => None,
         }
     });
-    let accept = match shape::account(&foreign.owner) {
-        Some(owner) => format!("`images: {{ancestors: [vendors, \"{owner}\"]}}`"),
-        None => "`images.ancestors`".to_owned(),
-    };
+    let accept =
+        shape::account(&foreign.owner).map(|owner| format!("images: {{ancestors: [vendors, \"{owner}\"]}}"));
     vec![
         NextStep::new("Look at what it was made from, and whose that is.", source),
         NextStep::new("See all that stands behind the image.", ancestry),
@@ -224,9 +220,9 @@ fn next_steps(activity: &Activity, image: &str, foreign: &Foreign) -> Vec<NextSt
             disable,
         ),
         steps::trace_actor(activity),
-        NextStep::new(
-            format!("If its maker may stand behind own images, list it in the policy: {accept}."),
-            None,
+        NextStep::policy(
+            "If its maker may stand behind own images, list it in the policy, under `images.ancestors`.",
+            accept,
         ),
     ]
 }

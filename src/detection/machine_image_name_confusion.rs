@@ -39,7 +39,7 @@ fn judge(activity: &Activity, context: &Context<'_>) -> Verdict {
             let searches: Vec<&Trace> =
                 traces(trail::label::SEARCHED).filter(|search| follows(search.time, activity.time)).collect();
             if searches.is_empty() {
-                return Verdict::Pass("no search by name alone came before it".to_owned());
+                return Verdict::Pass("no search by name alone came before it".into());
             }
             match launch::image(activity, launch, context) {
                 Image::Need(keys) => Verdict::Need(keys),
@@ -47,7 +47,7 @@ fn judge(activity: &Activity, context: &Context<'_>) -> Verdict {
                 Image::Known(known) => {
                     let fits = searches.iter().rev().find(|search| named(&search.detail, known.fact));
                     let Some(search) = fits else {
-                        return Verdict::Pass("what was searched for was another image".to_owned());
+                        return Verdict::Pass("what was searched for was another image".into());
                     };
                     let searched = (search.time, search.detail.as_str());
                     told(activity, context, known, searched, activity.time)
@@ -57,7 +57,7 @@ fn judge(activity: &Activity, context: &Context<'_>) -> Verdict {
         Action::ImagesSearched(search) => {
             if search.bounded || search.names.is_empty() {
                 return Verdict::Pass(
-                    "the search was bound to owners or ids: no stranger's image can come back".to_owned(),
+                    "the search was bound to owners or ids: no stranger's image can come back".into(),
                 );
             }
             if record.is_none() {
@@ -100,15 +100,15 @@ fn judge(activity: &Activity, context: &Context<'_>) -> Verdict {
             match doubts {
                 _ if !needs.is_empty() => Verdict::Need(needs),
                 Some(reason) => Verdict::CannotTell(reason),
-                None => Verdict::Pass("no stranger's image was launched after it so far".to_owned()),
+                None => Verdict::Pass("no stranger's image was launched after it so far".into()),
             }
         }
-        _ => Verdict::NotApplicable("neither a search for images nor a launch".to_owned()),
+        _ => Verdict::NotApplicable("neither a search for images nor a launch".into()),
     }
 }
 
 fn unkept() -> Verdict {
-    Verdict::NotApplicable("no history is kept, so that searches and launches cannot be joined".to_owned())
+    Verdict::NotApplicable("no history is kept, so that searches and launches cannot be joined".into())
 }
 
 fn follows(search: DateTime<Utc>, launch: DateTime<Utc>) -> bool {
@@ -131,11 +131,11 @@ fn told(
 ) -> Verdict {
     let fact = known.fact;
     if fact.public == Some(false) || fact.owner_id.as_deref() == Some(activity.account.as_str()) {
-        return Verdict::Pass("the image that was launched is an own one, or no public one".to_owned());
+        return Verdict::Pass("the image that was launched is an own one, or no public one".into());
     }
     let (why, mut not_inspected) = match catalog::approval(activity, context, known) {
         Approval::Need(keys) => return Verdict::Need(keys),
-        Approval::Approved(why) => return Verdict::Pass(format!("the image is approved: {why}")),
+        Approval::Approved(why) => return Verdict::Pass(format!("the image is approved: {why}").into()),
         Approval::CannotTell(reason) => return Verdict::CannotTell(reason),
         Approval::NotApproved { why, not_inspected } => (why, not_inspected),
     };

@@ -19,7 +19,7 @@ pub static DETECTION: Detection = Detection {
 };
 
 fn judge(activity: &Activity, context: &Context<'_>) -> Verdict {
-    let other = |why: &str| Verdict::NotApplicable(why.to_owned());
+    let other = |why: &'static str| Verdict::NotApplicable(why.into());
     let Action::ImageLaunched(launch) = &activity.action else { return other("not a launch") };
     if launch.outcome != LaunchOutcome::Succeeded {
         return other("nothing was started");
@@ -28,7 +28,7 @@ fn judge(activity: &Activity, context: &Context<'_>) -> Verdict {
         return other("first launches are remembered in AWS only");
     }
     if let Some(why) = launch::outside_scope(launch, context) {
-        return Verdict::NotApplicable(why);
+        return Verdict::NotApplicable(why.into());
     }
     let Some(id) = launch.image.id() else {
         return Verdict::CannotTell(Reason::new(
@@ -37,7 +37,7 @@ fn judge(activity: &Activity, context: &Context<'_>) -> Verdict {
         ));
     };
     if catalog::listed(context.policy, id) {
-        return Verdict::Pass("the image's id is listed in the policy".to_owned());
+        return Verdict::Pass("the image's id is listed in the policy".into());
     }
     let familiarity = context.memory.familiarity(activity, &sight::machine_image(id));
     if let Some(verdict) = familiarity.untold(&format!("image {id}")) {

@@ -21,30 +21,30 @@ pub static DETECTION: Detection = Detection {
 
 fn judge(activity: &Activity, context: &Context<'_>) -> Verdict {
     let Action::ImageLaunched(launch) = &activity.action else {
-        return Verdict::NotApplicable("not a launch".to_owned());
+        return Verdict::NotApplicable("not a launch".into());
     };
     match launch.outcome {
         LaunchOutcome::Succeeded => {}
         LaunchOutcome::Attempted(_) => {
-            return Verdict::NotApplicable("the launch failed; launch-attempt-denied judges it".to_owned());
+            return Verdict::NotApplicable("the launch failed; launch-attempt-denied judges it".into());
         }
-        LaunchOutcome::DryRun => return Verdict::NotApplicable("a dry run starts nothing".to_owned()),
+        LaunchOutcome::DryRun => return Verdict::NotApplicable("a dry run starts nothing".into()),
     }
     if let Some(why) = launch::outside_scope(launch, context) {
-        return Verdict::NotApplicable(why);
+        return Verdict::NotApplicable(why.into());
     }
     if activity.cloud != Cloud::Aws {
         return elsewhere(activity, launch, context);
     }
     if launch.image.id().is_some_and(|id| catalog::listed(context.policy, id)) {
-        return Verdict::Pass("the image's id is listed in the policy".to_owned());
+        return Verdict::Pass("the image's id is listed in the policy".into());
     }
     let known = match launch::image(activity, launch, context) {
         Image::Known(known) => known,
         Image::Unknown { id, reason } => {
             return match id {
                 Some(id) if catalog::listed(context.policy, &id) => {
-                    Verdict::Pass("the image's id is listed in the policy".to_owned())
+                    Verdict::Pass("the image's id is listed in the policy".into())
                 }
                 _ => Verdict::CannotTell(reason),
             };
@@ -52,7 +52,7 @@ fn judge(activity: &Activity, context: &Context<'_>) -> Verdict {
         Image::Need(keys) => return Verdict::Need(keys),
     };
     match catalog::approval(activity, context, known) {
-        Approval::Approved(why) => Verdict::Pass(format!("the image is approved: {why}")),
+        Approval::Approved(why) => Verdict::Pass(format!("the image is approved: {why}").into()),
         Approval::CannotTell(reason) => Verdict::CannotTell(reason),
         Approval::Need(keys) => Verdict::Need(keys),
         Approval::NotApproved { why, not_inspected } => {
@@ -64,7 +64,7 @@ fn judge(activity: &Activity, context: &Context<'_>) -> Verdict {
 /// A launch in Azure or Google Cloud: the event itself says whose image it is.
 fn elsewhere(activity: &Activity, launch: &Launch, context: &Context<'_>) -> Verdict {
     let (why, not_inspected) = match clouds::approval(activity, context.policy, &launch.image) {
-        Approval::Approved(why) => return Verdict::Pass(format!("the image is approved: {why}")),
+        Approval::Approved(why) => return Verdict::Pass(format!("the image is approved: {why}").into()),
         Approval::CannotTell(reason) => return Verdict::CannotTell(reason),
         Approval::Need(keys) => return Verdict::Need(keys),
         Approval::NotApproved { why, not_inspected } => (why, not_inspected),
@@ -116,16 +116,11 @@ fn found(
 
 fn approve(image: &str, fact: &ImageFact) -> NextStep {
     let owner = fact.owner_id.as_deref().and_then(shape::account);
-    let snippet = match (shape::image(image), owner) {
-        (Some(image), Some(owner)) => {
-            format!(
-                " `images: {{approved: {{ids: [{image}]}}}}`, or all of its owner's with `owners: [\"{owner}\"]`"
-            )
-        }
-        (Some(image), None) => format!(" `images: {{approved: {{ids: [{image}]}}}}`"),
-        _ => " under `images.approved`".to_owned(),
-    };
-    NextStep::new(format!("If it is one of yours, approve the image in the policy:{snippet}."), None)
+    let also = owner.map(|owner| format!(", or all of its owner's with `owners: [\"{owner}\"]`"));
+    NextStep::policy(
+        format!("If it is one of yours, approve the image in the policy{}.", also.unwrap_or_default()),
+        shape::image(image).map(|image| format!("images: {{approved: {{ids: [{image}]}}}}")),
+    )
 }
 
 #[cfg(test)]

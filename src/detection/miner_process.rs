@@ -63,7 +63,7 @@ const FETCHERS: [&str; 22] = [
 
 fn judge(activity: &Activity, _: &Context<'_>) -> Verdict {
     let Action::ProcessStarted(process) = &activity.action else {
-        return Verdict::NotApplicable("no program was started".to_owned());
+        return Verdict::NotApplicable("no program was started".into());
     };
     if process.binary.is_empty() && process.arguments.is_empty() {
         return Verdict::CannotTell(Reason::new(
@@ -72,7 +72,7 @@ fn judge(activity: &Activity, _: &Context<'_>) -> Verdict {
         ));
     }
     let Some(why) = commands::of(process).iter().find_map(mines) else {
-        return Verdict::Pass(format!("{} does not mine", process.name()));
+        return Verdict::Pass(format!("{} does not mine", process.name()).into());
     };
     let mut evidence = runtime::seen_process(process);
     evidence.insert("why".to_owned(), json!(why));

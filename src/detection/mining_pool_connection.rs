@@ -44,7 +44,7 @@ const COMPANY: [&str; 14] = [
 ];
 
 fn judge(activity: &Activity, context: &Context<'_>) -> Verdict {
-    let other = |why: &str| Verdict::NotApplicable(why.to_owned());
+    let other = |why: &'static str| Verdict::NotApplicable(why.into());
     let Action::Connected(connection) = &activity.action else {
         return other("no connection was made");
     };
@@ -66,7 +66,7 @@ fn judge(activity: &Activity, context: &Context<'_>) -> Verdict {
     }
     let stream = connection.protocol.as_deref().is_none_or(|protocol| protocol.eq_ignore_ascii_case("tcp"));
     if !PORTS.contains(&port) || !stream {
-        return Verdict::Pass(format!("{to} is no mining pool that is known"));
+        return Verdict::Pass(format!("{to} is no mining pool that is known").into());
     }
     let containers = &context.policy.containers;
     let span =
@@ -201,6 +201,7 @@ mod tests {
             label: crate::history::trail::label::MATCH.to_owned(),
             source: "event-0".to_owned(),
             detail: detection.to_owned(),
+            place: String::new(),
             score: 0,
         });
         let memory = Memory::new(&keys, vec![record], event.time);

@@ -23,7 +23,7 @@ const ANSWERS: usize = 10;
 
 fn judge(activity: &Activity, _: &Context<'_>) -> Verdict {
     let Action::NameResolved(resolution) = &activity.action else {
-        return Verdict::NotApplicable("no name was looked up".to_owned());
+        return Verdict::NotApplicable("no name was looked up".into());
     };
     let name = resolution.name.as_str();
     if name.is_empty() {
@@ -33,7 +33,7 @@ fn judge(activity: &Activity, _: &Context<'_>) -> Verdict {
         ));
     }
     if !is_mining_pool(name) {
-        return Verdict::Pass(format!("{name} is no mining pool that is known"));
+        return Verdict::Pass(format!("{name} is no mining pool that is known").into());
     }
     let browser = resolution.process.as_deref().is_some_and(network::is_browser);
     let by = match resolution.process.as_deref() {

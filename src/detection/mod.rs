@@ -53,6 +53,8 @@ mod user_data_suspicious;
 
 pub(crate) use network::is_public;
 
+use std::borrow::Cow;
+
 use serde_json::{Map, Value};
 
 use crate::activity::Activity;
@@ -141,14 +143,37 @@ pub struct Context<'a> {
 #[derive(Debug, Clone, PartialEq)]
 pub enum Verdict {
     Match(Box<Match>),
+    /// Several, each about a subject of its own: one event may complete the chains of several instances, or
+    /// declare several images.
+    Matches(Vec<Match>),
     /// Looked at, and found in order: why.
-    Pass(String),
+    Pass(Cow<'static, str>),
     /// Not about such an activity, or switched off: why.
-    NotApplicable(String),
+    NotApplicable(Cow<'static, str>),
     /// Would have to know something it cannot.
     CannotTell(Reason),
     /// Ask again with these facts.
     Need(Vec<FactKey>),
+}
+
+impl Verdict {
+    /// A match, or several; how many one event may tell is bounded by who finds them.
+    pub fn of_matches(mut matches: Vec<Match>) -> Option<Self> {
+        match matches.len() {
+            0 => None,
+            1 => matches.pop().map(|one| Verdict::Match(Box::new(one))),
+            _ => Some(Verdict::Matches(matches)),
+        }
+    }
+
+    /// What it saw; nothing where it did not match.
+    pub fn matches(&self) -> &[Match] {
+        match self {
+            Verdict::Match(matched) => std::slice::from_ref(matched),
+            Verdict::Matches(matches) => matches,
+            _ => &[],
+        }
+    }
 }
 
 /// Why something cannot be told.
@@ -191,11 +216,18 @@ pub struct NextStep {
     /// A shell command, its values already quoted. Anything in it that an attacker chose has been
     /// checked against the shape such a value must have.
     pub command: Option<String>,
+    /// Lines for the policy file, to be copied as they stand. The same holds for what is in them.
+    pub policy: Option<String>,
 }
 
 impl NextStep {
     pub fn new(text: impl Into<String>, command: Option<String>) -> Self {
-        Self { text: text.into(), command }
+        Self { text: text.into(), command, policy: None }
+    }
+
+    /// With lines for the policy file instead of a command.
+    pub fn policy(text: impl Into<String>, lines: Option<String>) -> Self {
+        Self { text: text.into(), command: None, policy: lines }
     }
 }
 

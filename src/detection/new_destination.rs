@@ -22,12 +22,10 @@ fn judge(activity: &Activity, context: &Context<'_>) -> Verdict {
     let (place, port, process) = match &activity.action {
         Action::Connected(connection) => (&connection.place, Some(connection.port), &connection.process),
         Action::NameResolved(resolution) => (&resolution.place, None, &resolution.process),
-        _ => return Verdict::NotApplicable("nothing reached out".to_owned()),
+        _ => return Verdict::NotApplicable("nothing reached out".into()),
     };
     let Some(destination) = sight::destination(activity) else {
-        return Verdict::NotApplicable(
-            "not from a container to the Internet, or kept from leaving".to_owned(),
-        );
+        return Verdict::NotApplicable("not from a container to the Internet, or kept from leaving".into());
     };
     let what = format!("{} from this workload", destination.name);
     if let Some(verdict) = context.memory.familiarity(activity, &destination.sighting).untold(&what) {

@@ -43,7 +43,7 @@ fn read(list: &'static str) -> Vec<Tool> {
 }
 
 fn judge(activity: &Activity, _: &Context<'_>) -> Verdict {
-    let other = |why: &str| Verdict::NotApplicable(why.to_owned());
+    let other = |why: &'static str| Verdict::NotApplicable(why.into());
     let Action::ProcessStarted(process) = &activity.action else {
         return other("no program was started");
     };
@@ -63,7 +63,7 @@ fn judge(activity: &Activity, _: &Context<'_>) -> Verdict {
         .filter_map(tool)
         .max_by_key(|(_, tool)| tool.certain);
     let Some((name, tool)) = found else {
-        return Verdict::Pass(format!("{} is no listed tool", process.name()));
+        return Verdict::Pass(format!("{} is no listed tool", process.name()).into());
     };
     if process.probe && !tool.certain {
         return other("a probe by the kubelet");

@@ -9,12 +9,12 @@ use crate::severity::Severity;
 /// The push to judge, or the verdict for everything that is none: other activities, failed pushes, what
 /// nothing runs from, and what ECR itself stores.
 pub fn of(activity: &Activity) -> Result<&Push, Verdict> {
-    let other = |why: &str| Err(Verdict::NotApplicable(why.to_owned()));
+    let other = |why: &'static str| Err(Verdict::NotApplicable(why.into()));
     let Action::ImagePushed(push) = &activity.action else {
         return other("not a push");
     };
     if let Some(code) = &push.failed {
-        return other(&format!("nothing was pushed: {code}"));
+        return Err(Verdict::NotApplicable(format!("nothing was pushed: {code}").into()));
     }
     match push.artifact {
         Artifact::Image | Artifact::Index => {}

@@ -15,6 +15,23 @@ static AWS: LazyLock<Vec<Owner>> = LazyLock::new(|| owners::read(include_str!("d
 /// AWS's own namespaces in the public gallery, where an alias beginning so is not given to others.
 const GALLERY: [&str; 3] = ["eks", "aws-", "amazon"];
 
+/// AWS's own by their whole alias, as the services' own guides name them. As of 2026-11-22.
+const ALIASES: [&str; 10] = [
+    "bottlerocket",
+    "cloudwatch-agent",
+    "deep-learning-containers",
+    "emr-on-eks",
+    "emr-serverless",
+    "karpenter",
+    "lambda",
+    "neuron",
+    "sam",
+    "xray",
+];
+
+/// Repositories that one declaration is told for, each with an alert of its own. No honest pod has more.
+pub const MOST_TOLD: usize = 20;
+
 /// What ECR's host names end in, by partition.
 const ENDS: [(&str, Partition); 9] = [
     ("amazonaws.com", Partition::Aws),
@@ -66,11 +83,11 @@ pub struct Used<'a> {
 
 /// The images that an activity uses, or the verdict for everything that uses none.
 pub fn used(activity: &Activity) -> Result<Vec<Used<'_>>, Verdict> {
-    let other = |why: &str| Err(Verdict::NotApplicable(why.to_owned()));
+    let other = |why: &'static str| Err(Verdict::NotApplicable(why.into()));
     match &activity.action {
         Action::WorkloadDeclared(workload) => {
             if let Some(code) = &workload.failed {
-                return other(&format!("nothing was declared: {code}"));
+                return Err(Verdict::NotApplicable(format!("nothing was declared: {code}").into()));
             }
             // A task or a command names containers of a definition, which names their images.
             let elsewhere = matches!(workload.kind, WorkloadKind::Task | WorkloadKind::Exec);
@@ -140,6 +157,11 @@ pub fn reference(image: &ContainerImage) -> Option<Reference> {
     Some(reference)
 }
 
+/// What lists an image's repository in the policy. A reference holds nothing that YAML would mind.
+pub fn listing(reference: &Reference) -> String {
+    format!("containers: {{registries: [\"{}\"]}}", reference.repository())
+}
+
 /// That an event does not say which image.
 pub fn not_named() -> Reason {
     Reason::new(
@@ -197,7 +219,7 @@ pub fn standing(activity: &Activity, policy: &Policy, used: &Used<'_>) -> Standi
         Some((account, partition))
             if AWS.iter().any(|own| own.account == account && own.partition == partition) =>
         {
-            Standing::Approved("it is from a registry of AWS's own for EKS".to_owned())
+            Standing::Approved("it is from a registry of AWS's own".to_owned())
         }
         Some((account, _)) => Standing::Foreign(format!(
             "its registry belongs to account {account}, which the policy does not name"
@@ -214,7 +236,9 @@ pub fn is_public(host: &str) -> bool {
 }
 
 fn is_gallery(reference: &Reference) -> bool {
-    reference.host == "public.ecr.aws" && GALLERY.iter().any(|start| reference.path.starts_with(start))
+    let alias = reference.path.split('/').next().unwrap_or_default();
+    reference.host == "public.ecr.aws"
+        && (GALLERY.iter().any(|start| alias.starts_with(start)) || ALIASES.contains(&alias))
 }
 
 /// The account and partition of a private ECR registry.

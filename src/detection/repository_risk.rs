@@ -36,13 +36,13 @@ fn judge(activity: &Activity, context: &Context<'_>) -> Verdict {
     let repository = match &activity.action {
         Action::ImagePushed(push) => &push.repository,
         Action::ImageScanned(scan) => &scan.repository,
-        _ => return Verdict::NotApplicable("neither a push nor a scan".to_owned()),
+        _ => return Verdict::NotApplicable("neither a push nor a scan".into()),
     };
     if !context.memory.is_kept() {
-        return Verdict::NotApplicable("no history is kept, so that nothing can be added up".to_owned());
+        return Verdict::NotApplicable("no history is kept, so that nothing can be added up".into());
     }
     if context.matches.is_empty() {
-        return Verdict::Pass("it adds nothing to the repository's risk".to_owned());
+        return Verdict::Pass("it adds nothing to the repository's risk".into());
     }
     let matched: Vec<_> = context.matches.iter().map(|(detection, _)| *detection).collect();
     let records = trail::with(activity, &matched, context.policy, context.memory);
@@ -84,7 +84,7 @@ fn judge(activity: &Activity, context: &Context<'_>) -> Verdict {
         })
         .max_by_key(|window| sum(window));
     let Some(found) = found else {
-        return Verdict::Pass("what was told about the repository does not add up to much".to_owned());
+        return Verdict::Pass("what was told about the repository does not add up to much".into());
     };
     let mut counts: BTreeMap<&str, u32> = BTreeMap::new();
     for risk in &found {

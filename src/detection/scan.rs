@@ -48,17 +48,17 @@ impl Class {
 /// Judges scan results by one class.
 pub fn judge(activity: &Activity, context: &Context<'_>, detection: &Detection, class: Class) -> Verdict {
     let Action::ImageScanned(scan) = &activity.action else {
-        return Verdict::NotApplicable("not a scan result".to_owned());
+        return Verdict::NotApplicable("not a scan result".into());
     };
     match &scan.status {
         ScanStatus::Complete => {}
         ScanStatus::Failed(status) => {
-            return Verdict::NotApplicable(format!(
-                "the scan did not complete ({status}): it says nothing about the image"
-            ));
+            return Verdict::NotApplicable(
+                format!("the scan did not complete ({status}): it says nothing about the image").into(),
+            );
         }
         ScanStatus::Closed(status) => {
-            return Verdict::NotApplicable(format!("the finding is {}", status.to_lowercase()));
+            return Verdict::NotApplicable(format!("the finding is {}", status.to_lowercase()).into());
         }
     }
     let count = count(scan, class);
@@ -70,7 +70,7 @@ pub fn judge(activity: &Activity, context: &Context<'_>, detection: &Detection, 
                 "The scan result names neither its image nor any finding.",
             ));
         }
-        return Verdict::Pass(format!("no {} findings", class.words()));
+        return Verdict::Pass(format!("no {} findings", class.words()).into());
     }
     let (top, not_inspected) = match top(activity, context, scan, class) {
         Ok(top) => top,

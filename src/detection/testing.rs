@@ -252,10 +252,17 @@ pub fn matched(verdict: Verdict) -> Match {
     }
 }
 
+/// The matches about several subjects.
+#[track_caller]
+pub fn all_matched(verdict: Verdict) -> Vec<Match> {
+    assert!(verdict.matches().len() > 1, "expected several matches, got {verdict:?}");
+    verdict.matches().to_vec()
+}
+
 #[track_caller]
 pub fn passed(verdict: Verdict) -> String {
     match verdict {
-        Verdict::Pass(why) => why,
+        Verdict::Pass(why) => why.into_owned(),
         other => panic!("expected a pass, got {other:?}"),
     }
 }
@@ -263,7 +270,7 @@ pub fn passed(verdict: Verdict) -> String {
 #[track_caller]
 pub fn not_applicable(verdict: Verdict) -> String {
     match verdict {
-        Verdict::NotApplicable(why) => why,
+        Verdict::NotApplicable(why) => why.into_owned(),
         other => panic!("expected not applicable, got {other:?}"),
     }
 }

@@ -25,7 +25,7 @@ fn judge(activity: &Activity, context: &Context<'_>) -> Verdict {
     match &activity.action {
         Action::UserDataChanged(change) => {
             if change.failed.is_some() {
-                return Verdict::NotApplicable("the call failed: nothing was rewritten".to_owned());
+                return Verdict::NotApplicable("the call failed: nothing was rewritten".into());
             }
             let chain = chain(activity, context, &change.instance, label::USER_DATA_CHANGED);
             Verdict::Match(Box::new(found(activity, &change.instance, chain)))
@@ -40,11 +40,11 @@ fn judge(activity: &Activity, context: &Context<'_>) -> Verdict {
                 Some(found(activity, instance, Some(chain)))
             });
             found.map_or_else(
-                || Verdict::Pass("no rewritten user data of these instances is known".to_owned()),
+                || Verdict::Pass("no rewritten user data of these instances is known".into()),
                 |found| Verdict::Match(Box::new(found)),
             )
         }
-        _ => Verdict::NotApplicable("not a change of user data, nor a stop or start".to_owned()),
+        _ => Verdict::NotApplicable("not a change of user data, nor a stop or start".into()),
     }
 }
 

@@ -30,24 +30,24 @@ const SHOWN: usize = 12;
 fn judge(activity: &Activity, context: &Context<'_>) -> Verdict {
     let mode = context.policy.user_data.inspection;
     if mode == Mode::Off {
-        return Verdict::NotApplicable("inspection of user data is off in the policy".to_owned());
+        return Verdict::NotApplicable("inspection of user data is off in the policy".into());
     }
     let wanted = match &activity.action {
         Action::ImageLaunched(launch) => match launch.outcome {
             LaunchOutcome::Succeeded => {
                 // Azure and Google Cloud are not asked for it; the approval check says that there is some.
                 if activity.cloud != crate::activity::Cloud::Aws {
-                    return Verdict::NotApplicable("user data is read in AWS only".to_owned());
+                    return Verdict::NotApplicable("user data is read in AWS only".into());
                 }
                 if let Some(why) = launch::outside_scope(launch, context) {
-                    return Verdict::NotApplicable(why);
+                    return Verdict::NotApplicable(why.into());
                 }
                 match of_launch(activity, launch, context) {
                     Ok(wanted) => wanted,
                     Err(keys) => return Verdict::Need(keys),
                 }
             }
-            _ => return Verdict::NotApplicable("nothing was started".to_owned()),
+            _ => return Verdict::NotApplicable("nothing was started".into()),
         },
         Action::LaunchTemplateChanged(change) => match of_template(change) {
             Ok(wanted) => wanted,
@@ -56,14 +56,14 @@ fn judge(activity: &Activity, context: &Context<'_>) -> Verdict {
         Action::UserDataChanged(change) if change.failed.is_none() => {
             vec![UserDataOf::Instance(change.instance.clone())]
         }
-        Action::UserDataChanged(_) => return Verdict::NotApplicable("the call failed".to_owned()),
-        _ => return Verdict::NotApplicable("nothing that carries user data".to_owned()),
+        Action::UserDataChanged(_) => return Verdict::NotApplicable("the call failed".into()),
+        _ => return Verdict::NotApplicable("nothing that carries user data".into()),
     };
     let scope = catalog::scope(activity);
     let mut reason = None;
     for of in &wanted {
         match context.facts.user_data(&scope, of) {
-            Answer::Known([]) => return Verdict::Pass("none: no user data was given".to_owned()),
+            Answer::Known([]) => return Verdict::Pass("none: no user data was given".into()),
             Answer::Known(bytes) => return conclude(activity, context, of, bytes),
             Answer::Ask(key) => return Verdict::Need(vec![key]),
             Answer::Absent => {
@@ -117,7 +117,7 @@ fn of_launch(
 
 fn of_template(change: &TemplateChange) -> Result<Vec<UserDataOf>, Verdict> {
     if change.failed.is_some() {
-        return Err(Verdict::NotApplicable("the call failed".to_owned()));
+        return Err(Verdict::NotApplicable("the call failed".into()));
     }
     match change.kind {
         // Also where the call carried none: a version inherits from the one it is made from.
@@ -127,7 +127,7 @@ fn of_template(change: &TemplateChange) -> Result<Vec<UserDataOf>, Verdict> {
             Ok(name.map(UserDataOf::Configuration).into_iter().collect())
         }
         TemplateKind::SpotInstances | TemplateKind::SpotFleet if !change.user_data => {
-            Err(Verdict::Pass("none: no user data was given".to_owned()))
+            Err(Verdict::Pass("none: no user data was given".into()))
         }
         TemplateKind::SpotInstances | TemplateKind::SpotFleet => Err(Verdict::CannotTell(Reason::new(
             "user-data-of-spot-request",
@@ -161,9 +161,9 @@ fn conclude(activity: &Activity, context: &Context<'_>, of: &UserDataOf, bytes: 
         )),
         Conclusion::Signals | Conclusion::Suspicious => {
             let ids: Vec<&str> = inspection.findings.iter().map(|finding| finding.id).collect();
-            Verdict::Pass(format!("signals: {}, score {} of 50", ids.join(" "), inspection.score))
+            Verdict::Pass(format!("signals: {}, score {} of 50", ids.join(" "), inspection.score).into())
         }
-        Conclusion::Clean => Verdict::Pass("clean: nothing in the user data was a signal".to_owned()),
+        Conclusion::Clean => Verdict::Pass("clean: nothing in the user data was a signal".into()),
     }
 }
 

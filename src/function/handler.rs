@@ -1,5 +1,6 @@
 //! One invocation: read, judge, publish, answer.
 
+use std::collections::HashMap;
 use std::collections::hash_map::RandomState;
 use std::hash::{BuildHasher, Hasher};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -15,10 +16,11 @@ use tokio::time::Instant;
 use super::failure_queue::FailureQueue;
 use super::metrics::Tally;
 use super::policy::{Current, PolicyStore};
-use super::reply::{Failed, Reply};
+use super::reply::{Failed, Reply, Report};
 use super::settings::{Settings, SettingsError};
-use super::{place, work};
+use super::{errand, place, work};
 use crate::aws::arn_place;
+use crate::history::Key;
 use crate::history::batch::Batch;
 use crate::history::dynamodb::DynamoDb;
 use crate::lookup::aws::AwsLookup;
@@ -36,12 +38,14 @@ const KEPT: usize = 100;
 
 /// What lives as long as the process.
 pub(super) struct App {
-    settings: Settings,
-    sdk: aws_config::SdkConfig,
+    pub(super) settings: Settings,
+    pub(super) sdk: aws_config::SdkConfig,
     pub(super) sns: Sns,
     policies: PolicyStore,
     failures: Option<FailureQueue>,
     history: Option<DynamoDb>,
+    /// Which records lead to which others, as far as this process has seen.
+    pub(super) links: Mutex<HashMap<Key, Vec<Key>>>,
     /// Made at the first invocation, which tells the function's own account.
     lookup: OnceLock<AwsLookup>,
 }
@@ -60,7 +64,9 @@ pub(super) struct Invocation {
     pub(super) store: Option<DynamoDb>,
     /// What is remembered, until it is written.
     pub(super) records: Option<Batch<DynamoDb>>,
-    surroundings: Surroundings,
+    pub(super) surroundings: Surroundings,
+    /// What came of an errand, for the reply.
+    pub(super) report: OnceLock<Report>,
     begun: AtomicBool,
     tally: Mutex<Tally>,
 }
@@ -89,7 +95,8 @@ impl App {
         let policies = PolicyStore::new(settings.policy.clone(), sdk.clone());
         let failures = settings.failure_queue.clone().map(|url| FailureQueue::new(&sdk, url));
         let history = settings.history_table.as_deref().map(|table| DynamoDb::new(&sdk, table));
-        Ok(Self { settings, sdk, sns, policies, failures, history, lookup: OnceLock::new() })
+        let (links, lookup) = (Mutex::default(), OnceLock::new());
+        Ok(Self { settings, sdk, sns, policies, failures, history, links, lookup })
     }
 
     /// # Errors
@@ -119,6 +126,7 @@ impl App {
                 received: Utc::now(),
                 flow_log_format: self.settings.flow_log_format.clone(),
             },
+            report: OnceLock::new(),
             begun: AtomicBool::new(false),
             tally: Mutex::default(),
         });
@@ -131,7 +139,8 @@ impl App {
         tally.emit(Utc::now().timestamp_millis());
         match result {
             Ok(returned) => {
-                let reply = Reply::new(&tally, invocation.current.note.clone(), returned);
+                let report = invocation.report.get().cloned();
+                let reply = Reply::new(&tally, invocation.current.note.clone(), returned, report);
                 tracing::info!(reply = serde_json::to_string(&reply).unwrap_or_default(), "done");
                 Ok(reply)
             }
@@ -157,6 +166,9 @@ impl App {
     ) -> Result<Option<Vec<String>>, Failed> {
         let value: Value = serde_json::from_str(text)
             .map_err(|error| Failed::Unreadable(format!("JSON that cannot be taken apart: {error}")))?;
+        if let Some(errand) = source::errand(&value) {
+            return errand::run(errand, self, invocation).await.map(|()| None);
+        }
         match source::read_sqs(&value, &invocation.surroundings) {
             Some(messages) => self.messages(messages, &value, invocation).await.map(Some),
             None => {
@@ -224,7 +236,9 @@ impl App {
         let mut judged = work::all(self, activities, invocation).await.into_iter();
         let mut results = Vec::with_capacity(rest.len());
         for (count, unreadable, nothing_else) in rest {
-            let judged = judged.by_ref().take(count).fold(Ok(()), |all, one| all.and(one));
+            // All of them, also those after a failure.
+            let own: Vec<Result<(), Failed>> = judged.by_ref().take(count).collect();
+            let judged = own.into_iter().collect::<Result<(), Failed>>();
             for one in &unreadable {
                 tracing::warn!(place = one.place, reason = one.reason, "unreadable");
             }

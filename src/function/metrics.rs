@@ -35,6 +35,23 @@ pub(super) struct Tally {
     pub(super) returned: u64,
     /// From the event's time until it was dealt with, in milliseconds: CloudTrail's delay and ours.
     pub(super) latencies: Vec<i64>,
+    /// Set where an invocation swept: zero is an answer too.
+    pub(super) sweep: Option<SweepTally>,
+    /// What a self-check found wrong; set where one was made.
+    pub(super) self_check_failures: Option<u64>,
+}
+
+/// What a sweep found.
+#[derive(Debug, Default, Clone, Copy)]
+pub(super) struct SweepTally {
+    /// Events of the event history that were compared with what has arrived.
+    pub(super) compared: u64,
+    /// Those that had not: the measure of what events miss.
+    pub(super) missed_events: u64,
+    /// Instances that run, and of whose launch nothing is known.
+    pub(super) missed_instances: u64,
+    /// How much of what should be covered is not.
+    pub(super) behind_seconds: u64,
 }
 
 /// Counts a judged activity, and says what it lacked.
@@ -85,6 +102,19 @@ impl Tally {
             metrics.push(json!({"Name": name, "Unit": "Count"}));
             values.insert(name.to_owned(), json!(count));
         }
+        let sweep = self.sweep.map(|sweep| {
+            [
+                ("SweptEvents", "Count", sweep.compared),
+                ("MissedEvents", "Count", sweep.missed_events),
+                ("MissedInstances", "Count", sweep.missed_instances),
+                ("SweepBehind", "Seconds", sweep.behind_seconds),
+            ]
+        });
+        let check = self.self_check_failures.map(|failures| ("SelfCheckFailures", "Count", failures));
+        for (name, unit, value) in sweep.into_iter().flatten().chain(check) {
+            metrics.push(json!({"Name": name, "Unit": unit}));
+            values.insert(name.to_owned(), json!(value));
+        }
         if !self.latencies.is_empty() {
             metrics.push(json!({"Name": "Latency", "Unit": "Milliseconds"}));
             let latencies: Vec<i64> = self.latencies.iter().take(VALUES).copied().collect();
@@ -121,6 +151,8 @@ mod tests {
             unavailable: 3,
             by_detection: BTreeMap::from([("machine-image-not-approved", 1), ("ecr-scan-high", 2)]),
             latencies: vec![5; 200],
+            sweep: Some(SweepTally { compared: 9, ..SweepTally::default() }),
+            self_check_failures: Some(0),
             ..Tally::default()
         };
         let lines = tally.lines(1_700_000_000_000);
@@ -137,6 +169,7 @@ mod tests {
             }
         }
         assert_eq!(lines[0]["Events"], 3);
+        assert_eq!((&lines[0]["MissedEvents"], &lines[0]["SelfCheckFailures"]), (&json!(0), &json!(0)));
         assert_eq!(lines[1]["Detection"], "ecr-scan-high");
         assert_eq!(lines[1]["Alerts"], 2);
     }

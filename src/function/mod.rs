@@ -7,6 +7,7 @@
 //! An invocation succeeds only when everything it was given was read and every alert was published.
 //! Whatever else happens is its error: the platform tries again, and keeps the payload in the end.
 
+mod errand;
 mod failure_queue;
 mod handler;
 mod init;
@@ -16,7 +17,9 @@ mod metrics;
 mod place;
 mod policy;
 mod reply;
+mod self_check;
 mod settings;
+mod sweep;
 mod tell;
 mod work;
 

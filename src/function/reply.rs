@@ -4,6 +4,8 @@ use lambda_runtime::Diagnostic;
 use serde::Serialize;
 
 use super::metrics::Tally;
+use super::self_check::Checked;
+use super::sweep::Swept;
 use crate::history::StoreError;
 use crate::history::deliver::DeliveryError;
 
@@ -22,6 +24,16 @@ pub(super) struct Reply {
     /// For SQS input: the messages that are to be delivered again.
     #[serde(rename = "batchItemFailures", skip_serializing_if = "Option::is_none")]
     batch_item_failures: Option<Vec<ItemFailure>>,
+    #[serde(flatten, skip_serializing_if = "Option::is_none")]
+    report: Option<Report>,
+}
+
+/// What came of an errand.
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Report {
+    Reconcile(Swept),
+    SelfCheck(Checked),
 }
 
 #[derive(Debug, Serialize)]
@@ -31,7 +43,12 @@ struct ItemFailure {
 }
 
 impl Reply {
-    pub(super) fn new(tally: &Tally, policy_note: Option<String>, returned: Option<Vec<String>>) -> Self {
+    pub(super) fn new(
+        tally: &Tally,
+        policy_note: Option<String>,
+        returned: Option<Vec<String>>,
+        report: Option<Report>,
+    ) -> Self {
         let failures = |ids: Vec<String>| {
             ids.into_iter().map(|item_identifier| ItemFailure { item_identifier }).collect()
         };
@@ -45,6 +62,7 @@ impl Reply {
             suppressed: tally.suppressed,
             policy_note,
             batch_item_failures: returned.map(failures),
+            report,
         }
     }
 }
@@ -62,6 +80,8 @@ pub(super) enum Failed {
     Unreadable(String),
     #[error("an unreadable record could not be kept: {0}")]
     NotKept(String),
+    #[error("the sweep stopped: {0}")]
+    Sweep(String),
 }
 
 impl From<DeliveryError> for Failed {
@@ -87,6 +107,7 @@ impl From<Failed> for Diagnostic {
             Failed::OutOfTime(_) => "OutOfTime",
             Failed::Unreadable(_) => "Unreadable",
             Failed::NotKept(_) => "NotKept",
+            Failed::Sweep(_) => "Sweep",
         };
         Diagnostic { error_type: error_type.to_owned(), error_message: failed.to_string() }
     }

@@ -5,7 +5,7 @@
 //! with that in mind.
 
 use std::collections::VecDeque;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use tokio::task::JoinSet;
@@ -22,6 +22,9 @@ use crate::history::{Key, Store, StoreError, pause, trail};
 /// After so long, what has been judged is told before more is judged: whatever happens then, that is done.
 const TURN: Duration = Duration::from_secs(10);
 
+/// Of how many records a process remembers where they lead, before it starts anew.
+const MOST_LINKS: usize = 2_000;
+
 /// How often records are read or written before the payload is given back.
 const TRIES: usize = 8;
 
@@ -33,23 +36,37 @@ pub(super) async fn all(
 ) -> Vec<Result<(), Failed>> {
     let mut waiting: VecDeque<Arc<Activity>> = activities.into_iter().map(Arc::new).collect();
     let mut results = Vec::with_capacity(waiting.len());
-    if let Err(error) = read(invocation, waiting.iter()).await {
+    if let Err(error) = read(app, invocation, waiting.iter()).await {
         return waiting.iter().map(|_| Err(Failed::from(error.clone()))).collect();
     }
     while !waiting.is_empty() {
         let judged = turn(app, &mut waiting, invocation).await;
         results.extend(tell::all(app, judged, invocation).await);
     }
+    if let Some(records) = &invocation.records {
+        let found = records.links().await;
+        let mut known = app.links.lock().unwrap_or_else(PoisonError::into_inner);
+        if known.len() > MOST_LINKS {
+            known.clear();
+        }
+        known.extend(found);
+    }
     results
 }
 
 /// Reads every record that the activities are known to need, in as few requests as can be.
 async fn read<'a>(
+    app: &App,
     invocation: &Invocation,
     activities: impl Iterator<Item = &'a Arc<Activity>>,
 ) -> Result<(), StoreError> {
     let Some(records) = &invocation.records else { return Ok(()) };
     let mut keys: Vec<Key> = activities.flat_map(|activity| trail::keys(activity)).collect();
+    {
+        let known = app.links.lock().unwrap_or_else(PoisonError::into_inner);
+        let others: Vec<Key> = keys.iter().filter_map(|key| known.get(key)).flatten().cloned().collect();
+        keys.extend(others);
+    }
     keys.sort();
     keys.dedup();
     let mut attempt = 1;
@@ -83,7 +100,7 @@ async fn turn(
         attempt += 1;
         let again = all.iter().take(judged.len());
         // Should this fail, each activity finds out for itself.
-        let _ = read(invocation, again.clone()).await;
+        let _ = read(app, invocation, again.clone()).await;
         judged = judge(app, &mut again.cloned().collect(), None, invocation).await;
     }
 }

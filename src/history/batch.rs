@@ -5,7 +5,7 @@ use std::collections::HashMap;
 
 use tokio::sync::Mutex;
 
-use super::{Key, Record, Store, StoreError};
+use super::{Key, Record, Store, StoreError, trail};
 
 /// A store in front of another. What is saved here is in the other after [`Batch::flush`], which comes before
 /// anything is told or acknowledged.
@@ -27,6 +27,14 @@ struct Held {
 impl<S: Store> Batch<S> {
     pub fn new(store: S) -> Self {
         Self { store, held: Mutex::default() }
+    }
+
+    /// Keys of records that lead to others, and to which. It never ceases to be true, so that later payloads
+    /// may read both at once.
+    pub async fn links(&self) -> Vec<(Key, Vec<Key>)> {
+        let held = self.held.lock().await;
+        let records = held.values().map(|held| (held.record.key.clone(), trail::links(&held.record)));
+        records.filter(|(_, others)| !others.is_empty()).collect()
     }
 
     /// Writes what has changed.

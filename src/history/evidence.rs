@@ -39,6 +39,8 @@ pub struct Note {
     pub time: DateTime<Utc>,
     /// The event it comes from, where that is an earlier one.
     pub source: Option<String>,
+    /// Where, as the event itself names it; for acts.
+    pub place: String,
     pub score: u32,
     /// Happens all the time: the earliest in a while is enough.
     pub seldom: bool,
@@ -154,6 +156,7 @@ impl Notes<'_> {
             detail,
             time,
             source: None,
+            place: String::new(),
             score: 0,
             seldom: false,
         })
@@ -178,8 +181,9 @@ impl Notes<'_> {
                 if let Some(image) = launch.image.id() {
                     self.add(Kind::Principal, searches(activity), label::LAUNCHED, image, time);
                 }
-                let what = format!("{} {}", launch.image.label(), activity.principal());
+                let from = format!("{} {}", launch.image.label(), activity.principal());
                 for (instance, faces) in instances(launch) {
+                    let what = format!("{instance} {from}");
                     for id in std::iter::once(instance.to_owned()).chain(faces) {
                         self.matches(Kind::Instance, &id, "");
                         self.add(Kind::Instance, id, label::LAUNCHED, &what, time);
@@ -224,7 +228,8 @@ impl Notes<'_> {
                 }
             }
             for act in acts.iter().filter(|act| kind == Kind::Container || act.on_instance) {
-                self.add(kind, id.clone(), label::ACT, &act.text, time).seldom = true;
+                let note = self.add(kind, id.clone(), label::ACT, &act.text, time);
+                (note.seldom, note.place) = (true, place.label());
             }
         }
         let Some(digest) = sight::digest(self.activity).map(str::to_owned) else {
@@ -238,7 +243,7 @@ impl Notes<'_> {
                 self.add(kind, id.clone(), label::DIGEST, &at(&digest), time);
                 for act in self.remembered(kind, &id, label::ACT) {
                     let note = self.add(Kind::Digest, digest.clone(), label::ACT, &at(&act.detail), act.time);
-                    note.source = Some(act.source);
+                    (note.source, note.place) = (Some(act.source), act.place);
                 }
             }
         }
@@ -247,7 +252,8 @@ impl Notes<'_> {
             self.add(Kind::Digest, digest.clone(), label, &detail, *time);
         }
         for act in &acts {
-            self.add(Kind::Digest, digest.clone(), label::ACT, &at(&act.text), time).seldom = true;
+            let note = self.add(Kind::Digest, digest.clone(), label::ACT, &at(&act.text), time);
+            (note.seldom, note.place) = (true, place.label());
         }
     }
 
@@ -260,7 +266,7 @@ impl Notes<'_> {
                     let detail = format!("{} @ {at}", act.text);
                     let note =
                         self.add(Kind::Digest, digest.to_owned(), label::ACT, &detail, self.activity.time);
-                    note.seldom = true;
+                    (note.seldom, note.place) = (true, place.label());
                 }
             }
         }

@@ -37,13 +37,13 @@ impl Familiarity {
         match self {
             Familiarity::Unkept => Some(Verdict::NotApplicable(format!(
                 "no history is kept, so that it is not known whether {what} was seen before"
-            ))),
-            Familiarity::Known => Some(Verdict::Pass(format!("{what} has been seen before"))),
+            ).into())),
+            Familiarity::Known => Some(Verdict::Pass(format!("{what} has been seen before").into())),
             Familiarity::Learning(until) => Some(Verdict::NotApplicable(format!(
                 "{what} is new, but the account is watched since too short a time: first sightings are learned \
                  until {}",
                 until.format("%Y-%m-%d %H:%M UTC")
-            ))),
+            ).into())),
             Familiarity::New => None,
         }
     }

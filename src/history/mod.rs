@@ -16,6 +16,7 @@
 
 pub mod batch;
 pub mod claim;
+pub mod cursor;
 pub mod deliver;
 #[cfg(feature = "aws")]
 pub mod dynamodb;
@@ -25,6 +26,7 @@ mod in_memory;
 mod memory;
 pub mod place;
 mod record;
+pub mod seen;
 pub mod sight;
 pub mod thread;
 pub mod trail;

@@ -6,6 +6,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 
 use super::claim::Claim;
+use super::cursor::Cursor;
 use super::thread::Window;
 
 /// What a record is about.
@@ -32,6 +33,10 @@ pub enum Kind {
     Principal,
     /// Since when an account is watched.
     Watch,
+    /// An event has arrived.
+    Seen,
+    /// How far a sweep has come.
+    Sweep,
 }
 
 impl Kind {
@@ -42,7 +47,9 @@ impl Kind {
             Kind::Claim => TimeDelta::hours(36),
             Kind::Thread | Kind::Repository => TimeDelta::days(3),
             // Longer than any first-seen window people ask about.
-            Kind::Sighting | Kind::Watch => TimeDelta::days(400),
+            Kind::Sighting | Kind::Watch | Kind::Sweep => TimeDelta::days(400),
+            // Longer than a sweep goes back.
+            Kind::Seen => TimeDelta::days(4),
             Kind::Instance | Kind::Container | Kind::Digest | Kind::Principal => TimeDelta::days(2),
             Kind::Alias => TimeDelta::days(90),
         }
@@ -60,6 +67,8 @@ impl Kind {
             Kind::Repository => "repository",
             Kind::Principal => "principal",
             Kind::Watch => "watch",
+            Kind::Seen => "seen",
+            Kind::Sweep => "sweep",
         }
     }
 }
@@ -106,6 +115,8 @@ pub struct Record {
     pub windows: Vec<Window>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub claim: Option<Claim>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cursor: Option<Cursor>,
 }
 
 /// One thing that happened, kept to be joined with others.
@@ -119,6 +130,10 @@ pub struct Trace {
     pub source: String,
     /// For people and for the reader: the image, the command, the destination.
     pub detail: String,
+    /// For what ran: where, as the event itself names it. Other events may name the same place by
+    /// another of its identities.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub place: String,
     /// The risk score where it stands for a match.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub score: u32,
@@ -154,6 +169,7 @@ impl Record {
             sighting: None,
             windows: Vec::new(),
             claim: None,
+            cursor: None,
         }
     }
 
@@ -176,9 +192,14 @@ impl Record {
     /// Remembers a trace once; of too many, the newest of what there is most of stay. True where it was news.
     pub fn add(&mut self, mut trace: Trace) -> bool {
         // Before it is compared: what was cut has to be recognised.
-        trace.detail.truncate(trace.detail.floor_char_boundary(Trace::LONGEST_DETAIL));
+        for text in [&mut trace.detail, &mut trace.place] {
+            text.truncate(text.floor_char_boundary(Trace::LONGEST_DETAIL));
+        }
         if self.traces.iter().any(|known| {
-            known.source == trace.source && known.label == trace.label && known.detail == trace.detail
+            known.source == trace.source
+                && known.label == trace.label
+                && known.detail == trace.detail
+                && known.place == trace.place
         }) {
             return false;
         }
@@ -188,12 +209,15 @@ impl Record {
         self.traces.len() <= Self::MOST_TRACES || self.drop_one() != Some(at)
     }
 
-    /// As [`Record::add`] for what happens all the time: of the same label and detail only the earliest
-    /// in ten minutes stays.
+    /// As [`Record::add`] for what happens all the time: of the same label, detail and place only the
+    /// earliest in ten minutes stays.
     pub fn add_seldom(&mut self, trace: Trace) -> bool {
         let span = |time: DateTime<Utc>| time.timestamp().div_euclid(Self::SELDOM_SECONDS);
         let same = self.traces.iter().position(|known| {
-            known.label == trace.label && known.detail == trace.detail && span(known.time) == span(trace.time)
+            known.label == trace.label
+                && known.detail == trace.detail
+                && known.place == trace.place
+                && span(known.time) == span(trace.time)
         });
         if let Some(at) = same {
             if self.traces.get(at).is_some_and(|known| *known <= trace) {

@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 
 use super::evidence::{self, Note};
-use super::{Key, Kind, Memory, Record, Trace, ecs, place, sight};
+use super::{Key, Kind, Memory, Record, Trace, ecs, place, seen, sight};
 use crate::activity::{Action, Activity, LaunchOutcome};
-use crate::detection::{Detection, Verdict};
+use crate::detection::Detection;
 use crate::engine::Judgement;
 use crate::policy::Policy;
 
@@ -18,8 +18,8 @@ pub const MOST_INSTANCES: usize = 64;
 pub mod label {
     /// A detection matched; the detail is its id, and after a space the digest where it is about one.
     pub const MATCH: &str = "match";
-    /// An instance was started; the detail is the image and after a space the principal. With a
-    /// principal, the image alone.
+    /// An instance was started; the detail is the instance, the image and the principal, with spaces
+    /// between. With a principal, the image alone.
     pub const LAUNCHED: &str = "launched";
     /// An instance was stopped, started, or had its user data rewritten; the detail is the principal.
     pub const STOPPED: &str = "stopped";
@@ -98,6 +98,7 @@ pub fn keys(activity: &Activity) -> Vec<Key> {
             keys.extend(destination.map(|destination| key(Kind::Sighting, destination.sighting)));
         }
     }
+    keys.extend(seen::keys(activity));
     if !keys.is_empty() {
         keys.push(key(Kind::Watch, sight::WATCH.to_owned()));
     }
@@ -113,24 +114,32 @@ pub fn linked(activity: &Activity, found: &[Record]) -> Vec<Key> {
     if matches!(activity.action, Action::ImagePushed(_)) {
         return Vec::new();
     }
-    let aliases = found.iter().filter(|record| record.key.kind == Kind::Alias);
-    let digests = aliases.flat_map(|record| &record.traces).map(|trace| trace.detail.as_str());
-    let unnamed = sight::digest(activity).is_none();
-    let containers = found.iter().filter(|record| unnamed && record.key.kind == Kind::Container);
-    let started = containers.flat_map(|record| &record.traces).filter(|trace| trace.label == label::DIGEST);
-    let started = started.filter_map(|trace| trace.detail.split(" @ ").next());
-    let started = started.map(|digest| (Kind::Digest, digest.to_owned()));
-    let mut keys: Vec<Key> = digests
-        .flat_map(|digest| {
-            let sighting = sight::container_image(digest);
-            [(Kind::Digest, digest.to_owned()), (Kind::Sighting, sighting)]
-        })
-        .chain(started)
-        .map(|(kind, id)| Key::new(&activity.account, &activity.region, kind, id))
-        .collect();
+    let named = sight::digest(activity).is_some();
+    let records = found.iter().filter(|record| !named || record.key.kind != Kind::Container);
+    let mut keys: Vec<Key> = records.flat_map(links).collect();
     keys.sort();
     keys.dedup();
     keys
+}
+
+/// The records that one leads to: those of an image's other digests, and of the image that a container runs.
+pub fn links(record: &Record) -> Vec<Key> {
+    let key = |kind, id: String| Key::new(&record.key.account, &record.key.region, kind, id);
+    let traces = record.traces.iter();
+    match record.key.kind {
+        Kind::Alias => traces
+            .flat_map(|trace| {
+                let sighting = sight::container_image(&trace.detail);
+                [key(Kind::Digest, trace.detail.clone()), key(Kind::Sighting, sighting)]
+            })
+            .collect(),
+        Kind::Container => traces
+            .filter(|trace| trace.label == label::DIGEST)
+            .filter_map(|trace| trace.detail.split(" @ ").next())
+            .map(|digest| key(Kind::Digest, digest.to_owned()))
+            .collect(),
+        _ => Vec::new(),
+    }
 }
 
 /// What the judged activity adds to its records: those that changed, ready to be saved. Remembering
@@ -139,13 +148,16 @@ pub fn remember(judgement: &Judgement, policy: &Policy, memory: &Memory) -> Vec<
     let activity = judgement.activity.as_ref();
     let verdicts = judgement.verdicts.iter();
     let matched: Vec<&'static Detection> = verdicts
-        .filter(|(_, verdict)| matches!(verdict, Verdict::Match(_)))
+        .filter(|(_, verdict)| !verdict.matches().is_empty())
         .map(|(detection, _)| *detection)
         .collect();
     let mut trail = Trail { activity, memory, changed: BTreeMap::new() };
     trail.see(Kind::Watch, sight::WATCH);
     for id in sightings(activity) {
         trail.see(Kind::Sighting, &id);
+    }
+    for key in seen::keys(activity) {
+        trail.change(key, |record| record.see(activity.time, &activity.id));
     }
     for note in evidence::notes(activity, &matched, policy, memory) {
         trail.note(note);
@@ -219,6 +231,7 @@ impl Trail<'_> {
             label: note.label.to_owned(),
             source: note.source.unwrap_or_else(|| self.activity.id.clone()),
             detail: note.detail,
+            place: note.place,
             score: note.score,
         };
         self.change(key, |record| if note.seldom { record.add_seldom(trace) } else { record.add(trace) });

@@ -326,7 +326,7 @@ impl Learner {
     fn uploads(&self, draft: &mut Draft) {
         let defaults = self.base.uploads.schedules == [Schedule::default()];
         if defaults {
-            let habits = hours::infer(&self.pushes, self.zone);
+            let habits = hours::infer(&self.pushes, &self.zone);
             for inferred in habits.schedules {
                 let entry = Entry::approved(inferred.schedule, inferred.evidence);
                 draft.schedules.push(match inferred.review {

@@ -43,7 +43,7 @@ pub struct Habits {
 type Week = BTreeMap<Hour, Cell>;
 
 /// Infers schedules: one of its own for who pushes around the clock, and one for all others.
-pub fn infer(pushes: &Pushes, zone: Zone) -> Habits {
+pub fn infer(pushes: &Pushes, zone: &Zone) -> Habits {
     let mut by_principal: BTreeMap<&str, (Week, Seen)> = BTreeMap::new();
     for ((principal, _), pushed) in &pushes.by_pair {
         let (week, seen) =
@@ -62,7 +62,7 @@ pub fn infer(pushes: &Pushes, zone: Zone) -> Habits {
                 schedule: Schedule {
                     days: (0..7).map(day).collect(),
                     hours: Hours { from: 0, to: 24 * 60 },
-                    zone: Some(zone),
+                    zone: Some(zone.clone()),
                     principals: vec![(*principal).to_owned()],
                     ..Schedule::default()
                 },
@@ -123,8 +123,8 @@ fn usual_hours(week: &Week) -> BTreeSet<u32> {
 }
 
 /// The schedule for everybody who has none of their own.
-fn usual(week: &Week, total: Option<&Seen>, zone: Zone) -> Inferred {
-    let default = Schedule { zone: Some(zone), ..Schedule::default() };
+fn usual(week: &Week, total: Option<&Seen>, zone: &Zone) -> Inferred {
+    let default = Schedule { zone: Some(zone.clone()), ..Schedule::default() };
     let Some(total) = total else {
         return Inferred {
             schedule: default,
@@ -154,7 +154,7 @@ fn usual(week: &Week, total: Option<&Seen>, zone: Zone) -> Inferred {
         by_day.iter().filter(|(_, dates)| dates.len() >= DAY_DATES).map(|(place, _)| day(*place)).collect();
     if days.is_empty() {
         return Inferred {
-            schedule: Schedule { zone: Some(zone), ..Schedule::default() },
+            schedule: Schedule { zone: Some(zone.clone()), ..Schedule::default() },
             evidence: told,
             review: Some("the pushes keep to no days of the week: these are the default hours".to_owned()),
         };

@@ -120,7 +120,7 @@ impl Learner {
             self.seeds.see(&activity);
         }
         match &activity.action {
-            Action::ImagePushed(_) => self.pushes.see(&activity, self.zone),
+            Action::ImagePushed(_) => self.pushes.see(&activity, &self.zone),
             Action::ImageLaunched(_) => self.images.see(activity),
             _ => self.registries.see(&activity, &self.base),
         }

@@ -51,7 +51,7 @@ impl Pushes {
         Self { most, by_pair: BTreeMap::new(), uncounted: 0, unnamed: 0 }
     }
 
-    pub fn see(&mut self, activity: &Activity, zone: Zone) {
+    pub fn see(&mut self, activity: &Activity, zone: &Zone) {
         let pushed = match push::of(activity) {
             Ok(pushed) => pushed,
             Err(crate::detection::Verdict::CannotTell(_)) => {
@@ -86,7 +86,7 @@ impl Pushes {
         if activity.time_is_arrival {
             return;
         }
-        let clock = Schedule { zone: Some(zone), ..Schedule::default() };
+        let clock = Schedule { zone: Some(zone.clone()), ..Schedule::default() };
         let Some((local, _)) = clock.local(time) else { return };
         let day = local.weekday().num_days_from_monday() as usize;
         let cell = entry.hours.entry((day, local.hour())).or_insert_with(|| Cell {

@@ -190,7 +190,7 @@ pub(super) fn pusher(pusher: &Pusher) -> String {
 
 pub(super) fn schedule(schedule: &Schedule) -> String {
     let days: Vec<&str> = schedule.days.iter().map(|day| day.name()).collect();
-    let zone = schedule.zone.map_or_else(|| "UTC".to_owned(), |zone| zone.to_string());
+    let zone = schedule.zone.as_ref().map_or_else(|| "UTC".to_owned(), |zone| zone.to_string());
     format!(
         "{{days: [{}], hours: \"{}\", zone: {}, repositories: {}, principals: {}}}",
         days.join(", "),

@@ -4,7 +4,7 @@
 //! time, whatever the clocks do that day, so daylight saving needs no special case: an hour that is
 //! skipped holds no event, an hour that comes twice is judged the same both times.
 
-use chrono::{DateTime, Datelike, FixedOffset, NaiveDate, NaiveDateTime, Offset, TimeZone, Timelike, Utc};
+use chrono::{DateTime, Datelike, FixedOffset, NaiveDate, NaiveDateTime, Offset, Timelike, Utc};
 
 use super::{Day, Policy, Schedule, like};
 
@@ -51,15 +51,16 @@ impl Schedule {
     /// The wall-clock time in the schedule's zone, and its distance from UTC. `None` where the time is
     /// so far off that no calendar holds it.
     pub fn local(&self, time: DateTime<Utc>) -> Option<(NaiveDateTime, FixedOffset)> {
-        let zone = self.zone.map_or(chrono_tz::UTC, |zone| zone.0);
-        let utc = time.naive_utc();
-        let offset = zone.offset_from_utc_datetime(&utc).fix();
-        Some((utc.checked_add_offset(offset)?, offset))
+        let offset = match &self.zone {
+            Some(zone) => zone.offset(time)?,
+            None => Utc.fix(),
+        };
+        Some((time.naive_utc().checked_add_offset(offset)?, offset))
     }
 
     /// For people: `mon-fri 08:00-20:00 Europe/Berlin`.
     pub fn label(&self) -> String {
-        let zone = self.zone.map_or_else(|| "UTC".to_owned(), |zone| zone.to_string());
+        let zone = self.zone.as_ref().map_or_else(|| "UTC".to_owned(), |zone| zone.to_string());
         format!("{} {} {zone}", days(&self.days), self.hours)
     }
 

@@ -19,7 +19,7 @@ const LONGEST: usize = 1 << 20;
 const TOLD: usize = 25;
 
 /// The policy that is compiled in: the shipped file.
-const BUNDLED: &str = include_str!("../../policy.yaml");
+pub const BUNDLED: &str = include_str!("../../policy.yaml");
 
 /// A test reads the shipped file, and proves that it says what the defaults say.
 static SHIPPED: LazyLock<Policy> =

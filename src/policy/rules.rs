@@ -2,7 +2,7 @@
 
 use super::{Policy, Suppression};
 use crate::activity::Activity;
-use crate::detection::Subject;
+use crate::detection::{Match, Subject};
 use crate::severity::Severity;
 use crate::user_data::Trust;
 
@@ -32,20 +32,16 @@ impl Policy {
     }
 
     /// The first suppression that holds for a match at the time of its event.
-    pub fn suppression(
-        &self,
-        detection: &str,
-        subject: &Subject,
-        activity: &Activity,
-    ) -> Option<&Suppression> {
-        self.suppress.iter().find(|suppression| suppression.holds(detection, subject, activity))
+    pub fn suppression(&self, detection: &str, matched: &Match, activity: &Activity) -> Option<&Suppression> {
+        self.suppress.iter().find(|suppression| suppression.holds(detection, matched, activity))
     }
 }
 
 impl Suppression {
     /// Whether every part given matches, and its last day is not over.
-    pub fn holds(&self, detection: &str, subject: &Subject, activity: &Activity) -> bool {
-        let (repository, image) = match subject {
+    pub fn holds(&self, detection: &str, matched: &Match, activity: &Activity) -> bool {
+        let said = |key: &str| matched.evidence.get(key).and_then(serde_json::Value::as_str);
+        let (repository, image) = match &matched.subject {
             Subject::MachineImage { image, .. } => (None, Some(image.as_str())),
             Subject::Push { repository, .. } | Subject::Repository { repository } => {
                 (Some(repository.as_str()), None)
@@ -53,7 +49,9 @@ impl Suppression {
             Subject::Scan { repository, digest } => (Some(repository.as_str()), Some(digest.as_str())),
             Subject::GuardRail { target, .. } => (Some(target.as_str()), None),
             Subject::ContainerImage { repository } => (Some(repository.as_str()), Some(repository.as_str())),
-            Subject::Runtime { .. } | Subject::Template { .. } | Subject::Blind { .. } => (None, None),
+            // What runs is named by its place; its image stands in the evidence, where it is known.
+            Subject::Runtime { .. } => (said("repository"), said("repository").or_else(|| said("image"))),
+            Subject::Template { .. } | Subject::Blind { .. } => (None, None),
         };
         let fits = |pattern: &Option<String>, value: Option<&str>| match (pattern, value) {
             (None, _) => true,

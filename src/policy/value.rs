@@ -4,7 +4,9 @@ use std::fmt;
 use std::net::IpAddr;
 use std::str::FromStr;
 
-use chrono::{NaiveDate, TimeDelta};
+use chrono::{DateTime, FixedOffset, NaiveDate, TimeDelta, Utc};
+use jiff::Timestamp;
+use jiff::tz::{TimeZone, TimeZoneDatabase};
 use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize};
 
@@ -26,10 +28,10 @@ pub struct Hours {
 }
 
 /// An IANA time zone.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(try_from = "String", into = "String")]
 #[schemars(with = "String")]
-pub struct Zone(pub chrono_tz::Tz);
+pub struct Zone(TimeZone);
 
 /// A network: `198.51.100.0/24`, `2001:db8::/32`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -127,18 +129,28 @@ impl FromStr for Zone {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        text.parse().map(Self).map_err(|_| {
-            let known = chrono_tz::TZ_VARIANTS.iter().map(|zone| zone.name());
-            let hint = nearest(text, known)
+        let zones = TimeZoneDatabase::bundled();
+        zones.get(text).map(Self).map_err(|_| {
+            let known: Vec<String> = zones.available().map(|zone| zone.to_string()).collect();
+            let hint = nearest(text, known.iter().map(String::as_str))
                 .map_or_else(String::new, |zone| format!("did you mean `{zone}`? Otherwise "));
             format!("`{text}` is no time zone; {hint}write an IANA name such as `Europe/Berlin` or `UTC`")
         })
     }
 }
 
+impl Zone {
+    /// How far the zone's wall clocks are from UTC at a time. `None` where the time is so far off that no
+    /// calendar holds it.
+    pub fn offset(&self, time: DateTime<Utc>) -> Option<FixedOffset> {
+        let time = Timestamp::from_second(time.timestamp()).ok()?;
+        FixedOffset::east_opt(self.0.to_offset(time).seconds())
+    }
+}
+
 impl fmt::Display for Zone {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.0.name())
+        f.write_str(self.0.iana_name().unwrap_or("UTC"))
     }
 }
 

@@ -46,7 +46,7 @@ use crate::activity::Activity;
 
 pub use cloudtrail::may_be_judged;
 pub use text::read_bytes;
-pub use wrap::read_sqs;
+pub use wrap::{errand, read_sqs};
 
 /// What the surroundings know that a record may lack.
 #[derive(Debug, Clone)]

@@ -26,6 +26,10 @@ pub(super) fn read(value: &Value, envelope: &Envelope<'_>) -> Reading {
 }
 
 fn read_object(value: &Value, envelope: &Envelope<'_>) -> Reading {
+    // The function's own schedule: there is nothing in it to judge.
+    if errand(value).is_some() {
+        return Reading::ignored();
+    }
     // Lambda's failure record: the event stands beside why and how often it failed.
     if let Some(payload) = get(value, "requestPayload") {
         return read_inner(payload, &envelope.inside("requestPayload"));
@@ -96,6 +100,12 @@ fn read_object(value: &Value, envelope: &Envelope<'_>) -> Reading {
         "no EventBridge event, CloudTrail record, SQS or SNS delivery, or failure record"
     };
     Reading::unreadable(&envelope.place, reason)
+}
+
+/// What a schedule asks the function to do: `{"imagewarden": "reconcile"}`, and nothing beside it.
+pub fn errand(payload: &Value) -> Option<&str> {
+    let errand = payload.as_object().filter(|object| object.len() == 1)?.get("imagewarden")?;
+    errand.as_str()
 }
 
 /// Each element on its own. A list of nothing is understood, and holds nothing to judge.

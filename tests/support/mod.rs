@@ -5,6 +5,7 @@
 pub mod events;
 pub mod function;
 pub mod moto;
+pub mod recorded;
 pub mod relay;
 pub mod stub;
 

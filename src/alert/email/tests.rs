@@ -38,6 +38,14 @@ fn follow_ups_blind_spots_and_lost_policies_say_what_they_are() {
     let blind = text(&testing::blind());
     assert!(blind.starts_with("MEDIUM: Could not tell whether an image is approved\n"), "{blind}");
     assert!(!blind.contains("NOT LOOKED AT"), "the summary says it already:\n{blind}");
+    let itself = text(&testing::self_check());
+    assert!(itself.starts_with("HIGH: Imagewarden cannot see, or cannot tell anybody\n"), "{itself}");
+    for expected in
+        ["Who    Imagewarden, about itself\n", "No CloudTrail trail", "aws cloudtrail describe-trails"]
+    {
+        assert!(itself.contains(expected), "{expected:?} is not in\n{itself}");
+    }
+    assert!(!itself.contains("NOT LOOKED AT"), "{itself}");
 }
 
 #[test]
@@ -118,7 +126,7 @@ fn the_policy_lines_work() {
                 for finding in &alert.findings {
                     let id = finding.detection.id;
                     assert!(
-                        policy.suppression(id, &alert.subject, &alert.activity).is_some(),
+                        policy.suppression(id, &finding.matched, &alert.activity).is_some(),
                         "{id}\n{yaml}"
                     );
                 }
@@ -154,4 +162,30 @@ fn many_instances_are_counted_not_listed() {
     let text = text(&alert);
     assert!(text.contains("launched 1,200 instances"), "{text}");
     assert!(text.contains("i-0dbc91f429e400004 and 1,195 more"), "{text}");
+}
+
+/// Host names are made unclickable everywhere but in what a person copies.
+#[test]
+fn lines_for_the_policy_can_be_copied_from_every_form() {
+    let yaml = "containers: {registries: [\"docker.io/quickdata/importer\"]}";
+    let mut alert = testing::not_approved();
+    alert.findings[0].matched.summary = "docker.io/quickdata/importer is not approved.".to_owned();
+    alert.findings[0].matched.next_steps =
+        vec![crate::detection::NextStep::policy("List it in the policy.", Some(yaml.to_owned()))];
+    let chat = crate::alert::chat::notification(&alert).to_string();
+    let ocsf = crate::alert::ocsf::finding(&alert);
+    let steps = ocsf.pointer("/remediation/desc").and_then(serde_json::Value::as_str).unwrap();
+    let email = text(&alert);
+    for (form, text) in [
+        ("e-mail", email.as_str()),
+        ("terminal", &crate::alert::terminal::text(&alert, false)),
+        ("chat", &chat.replace("\\\"", "\"")),
+        ("OCSF", steps),
+    ] {
+        assert!(text.contains(yaml), "{form}: {text}");
+    }
+    assert!(email.contains("docker[.]io/quickdata/importer is not approved"), "{email}");
+    let line = email.lines().find(|line| line.contains(yaml)).unwrap();
+    let policy: Policy = serde_saphyr::from_str(line.trim()).unwrap();
+    assert_eq!(policy.containers.registries, ["docker.io/quickdata/importer"]);
 }

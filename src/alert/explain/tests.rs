@@ -18,8 +18,8 @@ fn judgement() -> Judgement {
                     "ec2:GetImageAncestry was denied.",
                 )),
             ),
-            (&testing::DENIED, Verdict::Pass("the launch succeeded".to_owned())),
-            (&testing::OUTSIDE_HOURS, Verdict::NotApplicable("not a push".to_owned())),
+            (&testing::DENIED, Verdict::Pass("the launch succeeded".into())),
+            (&testing::OUTSIDE_HOURS, Verdict::NotApplicable("not a push".into())),
         ],
         unavailable: vec![
             ("ec2:GetImageAncestry", "denied".to_owned()),
@@ -78,7 +78,7 @@ fn colour_changes_nothing_but_colour() {
 fn hostile_names_bring_in_no_escapes() {
     let mut judgement = judgement();
     judgement.activity = Arc::clone(&testing::hostile().activity);
-    judgement.verdicts.push((&testing::GUARD_RAIL, Verdict::Pass(testing::HOSTILE.to_owned())));
+    judgement.verdicts.push((&testing::GUARD_RAIL, Verdict::Pass(testing::HOSTILE.into())));
     let text = explain(&judgement, 90, false);
     assert!(text.chars().all(|c| c == '\n' || !c.is_control()) && !text.contains("http"), "{text}");
 }

@@ -276,7 +276,7 @@ fn unmapped(alert: &Alert, limits: Limits) -> Value {
     Value::Object(unmapped)
 }
 
-/// What to do, one step a line with its command under it.
+/// What to do, one step a line with its command, or the lines for the policy, under it.
 fn remediation(alert: &Alert, limits: Limits) -> Option<Value> {
     let steps = gather::steps(alert);
     let lines: Vec<String> = steps
@@ -286,8 +286,9 @@ fn remediation(alert: &Alert, limits: Limits) -> Option<Value> {
         .flat_map(|(number, step)| {
             let text =
                 format!("{}. {}", number.saturating_add(1), shown(&step.text, limits.values.text.min(1_024)));
-            let command = step.command.as_ref().filter(|command| command.len() <= 2_000);
-            std::iter::once(text).chain(command.map(|command| format!("   {}", verbatim(command))))
+            let paste = step.command.as_ref().or(step.policy.as_ref());
+            let paste = paste.filter(|paste| paste.len() <= 2_000);
+            std::iter::once(text).chain(paste.map(|paste| format!("   {}", verbatim(paste))))
         })
         .collect();
     let references: Vec<String> =

@@ -151,7 +151,7 @@ pub fn resources(alert: &Alert, max: usize) -> Vec<Value> {
             let instances = change.instances.iter().take(max);
             resources.extend(instances.map(|id| ec2(activity, "Instance", "instance", id, TARGET)));
         }
-        Action::ImagesSearched(_) => {}
+        Action::ImagesSearched(_) | Action::SelfChecked(_) => {}
         Action::ImagePulled(pull) => {
             resources.push(resource(activity, "Container image", &pull.image.name, &pull.image.name, TARGET));
             resources.extend(place(activity, &pull.place));

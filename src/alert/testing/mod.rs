@@ -10,8 +10,8 @@ use chrono::{DateTime, Utc};
 use serde_json::{Map, Value, json};
 
 use crate::activity::{
-    Action, Activity, Actor, ActorKind, ApiCall, Cloud, Derivation, DerivationKind, GuardRail,
-    GuardRailChange, ImageRef, Instance, Launch, LaunchOutcome, Origin, Push, Scan, Share,
+    Action, Activity, Actor, ActorKind, ApiCall, CheckFailure, Cloud, Derivation, DerivationKind, GuardRail,
+    GuardRailChange, ImageRef, Instance, Launch, LaunchOutcome, Origin, Push, Scan, SelfCheck, Share,
 };
 use crate::alert::{Alert, Finding, NotInspected};
 use crate::detection::{Detection, Match, NextStep, Reason, Stage, Subject, Verdict};
@@ -26,7 +26,7 @@ const fn detection(id: &'static str, title: &'static str, severity: Severity, ap
         source: "DET0248 AN0692",
         approval,
         stage: Stage::Event,
-        judge: |_, _| Verdict::NotApplicable("only for tests of renderings".to_owned()),
+        judge: |_, _| Verdict::NotApplicable("only for tests of renderings".into()),
     }
 }
 
@@ -88,7 +88,7 @@ pub fn finding(detection: &'static Detection, subject: &Subject, summary: &str, 
 }
 
 pub fn step(text: &str, command: &str) -> NextStep {
-    NextStep { text: text.to_owned(), command: (!command.is_empty()).then(|| command.to_owned()) }
+    NextStep::new(text, (!command.is_empty()).then(|| command.to_owned()))
 }
 
 pub fn alert(activity: Activity, subject: Subject, findings: Vec<Finding>) -> Alert {
@@ -422,6 +422,27 @@ pub fn blind() -> Alert {
     alert
 }
 
+/// What the self-check found, as [`crate::alert::alerts`] has it.
+pub fn self_check() -> Alert {
+    let failure = CheckFailure {
+        code: "trail-missing".to_owned(),
+        severity: Severity::High,
+        text: "No CloudTrail trail covers this region.".to_owned(),
+        remedy: "Have a trail log management events in this region.".to_owned(),
+        command: Some("aws cloudtrail describe-trails".to_owned()),
+    };
+    let reason = Reason::new(&failure.code, &failure.text);
+    let subject = Subject::Blind { detection: NOT_APPROVED.id.to_owned(), code: failure.code.clone() };
+    let mut found = finding(&NOT_APPROVED, &subject, &failure.text, json!({"failure": failure.text}));
+    found.severity = failure.severity;
+    found.matched.next_steps = vec![NextStep::new(&failure.remedy, failure.command.clone())];
+    let action = Action::SelfChecked(SelfCheck { failures: vec![failure] });
+    let activity = Activity { id: "self-check/2026-03-03".to_owned(), ..activity(action, None, None) };
+    let mut alert = alert(activity, subject, vec![found]);
+    alert.not_inspected = vec![NotInspected { detection: NOT_APPROVED.id, reason }];
+    alert
+}
+
 /// One of each.
 pub fn all() -> Vec<(&'static str, Alert)> {
     vec![
@@ -433,6 +454,7 @@ pub fn all() -> Vec<(&'static str, Alert)> {
         ("guard_rail", guard_rail()),
         ("denied", denied()),
         ("blind", blind()),
+        ("self_check", self_check()),
         ("hostile", hostile()),
         ("bare", bare()),
     ]

@@ -8,8 +8,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use chrono::{DateTime, Utc};
 use imagewarden::activity::Action;
 use imagewarden::alert::Alert;
+use imagewarden::alert::report::Unjudged;
 use imagewarden::detection::{Subject, Verdict};
 use imagewarden::engine::Judgement;
+
+use super::super::output;
 
 /// The check that cannot tell without the owner.
 const CHECK: &str = "machine-image-not-approved";
@@ -21,12 +24,12 @@ const PRINCIPALS: usize = 3;
 const MOST_PRINCIPALS: usize = 100;
 
 /// All launches of one image in a region by an account.
-#[derive(Debug, Clone)]
-pub struct Launched {
-    pub launches: u64,
-    pub instances: u64,
-    pub first: DateTime<Utc>,
-    pub last: DateTime<Utc>,
+#[derive(Debug)]
+struct Launched {
+    launches: u64,
+    instances: u64,
+    first: DateTime<Utc>,
+    last: DateTime<Utc>,
     principals: BTreeSet<String>,
 }
 
@@ -84,21 +87,23 @@ impl Launches {
         self.0.values().map(|launched| launched.launches).sum()
     }
 
-    /// Region, image and what is known of its launches.
-    pub fn images(&self) -> impl Iterator<Item = (&str, &str, &Launched)> {
-        self.0.iter().map(|((_, region, image), launched)| (region.as_str(), image.as_str(), launched))
+    /// For the page.
+    pub fn images(&self) -> impl Iterator<Item = Unjudged> {
+        self.0.iter().map(|((_, region, image), launched)| Unjudged {
+            image: image.clone(),
+            region: region.clone(),
+            launches: launched.launches,
+            first: launched.first,
+            last: launched.last,
+        })
     }
 
     /// What to read: a line an image, then the commands.
     pub fn text(&self) -> String {
         let mut text = format!(
             "{} of {} could not be judged: logs do not name the owner of an image.\n",
-            super::super::output::count(
-                usize::try_from(self.total()).unwrap_or(usize::MAX),
-                "launch",
-                "launches"
-            ),
-            super::super::output::count(self.0.len(), "image", "images"),
+            output::count(usize::try_from(self.total()).unwrap_or(usize::MAX), "launch", "launches"),
+            output::count(self.0.len(), "image", "images"),
         );
         let mut images: Vec<_> = self.0.iter().collect();
         images.sort_by_key(|(_, launched)| std::cmp::Reverse(launched.launches));

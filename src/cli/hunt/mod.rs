@@ -2,8 +2,9 @@
 
 mod launches;
 mod output;
-pub(super) mod show;
-pub(super) mod when;
+mod remote;
+pub mod show;
+pub mod when;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -13,8 +14,9 @@ use chrono::{DateTime, Utc};
 use clap::Args;
 use imagewarden::activity::Activity;
 use imagewarden::alert::Alert;
-use imagewarden::archive::{self, Input, Progress, Sorted, Summary};
+use imagewarden::archive::{self, Fetch, Input, Progress, Sorted, Summary};
 use imagewarden::detection::REGISTRY;
+use imagewarden::history::InMemory;
 use imagewarden::history::deliver::Fate;
 use imagewarden::lookup::{Lookup, Recorded};
 use imagewarden::pipeline::Processed;
@@ -27,6 +29,7 @@ use super::inputs::FactFolders;
 use super::{Outcome, account, judging, severity};
 use launches::Launches;
 use output::{Format, Output};
+use remote::Found;
 use show::{Interrupt, Tally};
 
 /// How many activities go by between two looks at what the history may forget.
@@ -34,7 +37,7 @@ const FORGET_AFTER: usize = 4_096;
 
 #[derive(Args)]
 pub struct Options {
-    /// Files and folders of logs; `-` for standard input. A folder means every log file in it and below,
+    /// Files, folders and `s3://BUCKET/PREFIX` of logs; `-` for standard input. A folder means every log file in it and below,
     /// facts/ excepted. Gzip, zstd and plain; log files of trails, JSON lines, CloudTrail Lake's and
     /// LookupEvents' output, EventBridge archives, CloudWatch Logs exports.
     #[arg(required = true, value_name = "PATH")]
@@ -80,15 +83,31 @@ pub struct Options {
     /// Tell first sightings at once, instead of learning from them.
     #[arg(long)]
     no_warm_up: bool,
-    /// First sightings to begin with, as `learn --seed` writes them; then no warm-up is needed.
-    #[arg(long, value_name = "FILE")]
-    seed: Option<PathBuf>,
     /// Files read at the same time. Default: one for each core.
     #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(u16).range(1..))]
     jobs: Option<u16>,
     /// Activities kept in memory; more go to disk. For tests.
     #[arg(long, value_name = "NUMBER", hide = true)]
     in_memory: Option<usize>,
+}
+
+impl Options {
+    /// What was asked for and limits the picture, in sentences.
+    fn filters(&self) -> Vec<String> {
+        let mut told = Vec::new();
+        let time = |time: &DateTime<Utc>| time.format("%Y-%m-%d %H:%M UTC").to_string();
+        told.extend(self.since.as_ref().map(|since| format!("Only events since {}.", time(since))));
+        told.extend(self.until.as_ref().map(|until| format!("Only events before {}.", time(until))));
+        for (what, listed) in
+            [("accounts", &self.account), ("regions", &self.region), ("detections", &self.detection)]
+        {
+            if !listed.is_empty() {
+                told.push(format!("Only these {what}: {}.", listed.join(", ")));
+            }
+        }
+        told.extend(self.severity.map(|floor| format!("Only alerts at least {floor}.")));
+        told
+    }
 }
 
 fn detection(text: &str) -> Result<String, String> {
@@ -101,11 +120,11 @@ fn detection(text: &str) -> Result<String, String> {
 pub async fn run(options: Options) -> miette::Result<Outcome> {
     let policy = judging::policy_or_default(options.policy.as_deref())?;
     let mut facts = FactFolders::new(options.facts.as_deref())?;
-    let inputs = archive::inputs(&options.paths).into_diagnostic()?;
+    let Found { inputs, fetch } = remote::inputs(&options.paths).await?;
     let mut output = Output::open(options.output.as_deref(), options.format)?;
     let started = Instant::now();
     let interrupt = Interrupt::listen();
-    let (sorted, summary) = read(&inputs, &options, &interrupt)?;
+    let (sorted, summary) = read(&inputs, fetch, &options, &interrupt)?;
     let mut hunt = Hunt {
         options: &options,
         policy: &policy,
@@ -125,13 +144,18 @@ pub async fn run(options: Options) -> miette::Result<Outcome> {
     let Hunt { tally, launches, .. } = hunt;
     let told =
         show::Told { summary: &summary, tally: &tally, launches: &launches, elapsed: started.elapsed() };
-    output.finish(&told, &options, &policy)?;
+    output.finish(&told, &options)?;
     show::summary(&told);
     Ok(outcome(&options, &inputs, &summary))
 }
 
 /// Reads everything, with a bar on a terminal. Activities come out in the order of their times.
-fn read(inputs: &[Input], options: &Options, interrupt: &Interrupt) -> miette::Result<(Sorted, Summary)> {
+fn read(
+    inputs: &[Input],
+    fetch: Option<Arc<dyn Fetch>>,
+    options: &Options,
+    interrupt: &Interrupt,
+) -> miette::Result<(Sorted, Summary)> {
     let alone = match options.account.as_slice() {
         [one] => Some(one.clone()),
         _ => None,
@@ -142,6 +166,7 @@ fn read(inputs: &[Input], options: &Options, interrupt: &Interrupt) -> miette::R
     if let Some(jobs) = options.jobs {
         reading.jobs = usize::from(jobs);
     }
+    reading.fetch = fetch;
     let progress: Arc<Progress> = reading.progress.clone();
     interrupt.stops(progress.clone());
     let bar = show::Bar::start(inputs, progress);
@@ -160,11 +185,7 @@ fn wanted(activity: &Activity, options: &Options) -> bool {
 }
 
 /// The facts beside a file. What has no place on disk has those beside the current folder.
-pub(super) fn facts_of(
-    inputs: &[Input],
-    file: usize,
-    facts: &mut FactFolders,
-) -> miette::Result<Arc<Recorded>> {
+pub fn facts_of(inputs: &[Input], file: usize, facts: &mut FactFolders) -> miette::Result<Arc<Recorded>> {
     let here = Path::new(".");
     match inputs.get(file) {
         Some(Input::File { path, root }) => {
@@ -199,8 +220,8 @@ impl Hunt<'_> {
         live: Option<&L>,
         mut beside: impl FnMut(usize) -> miette::Result<Arc<Recorded>>,
     ) -> miette::Result<()> {
-        let history = judging::history(self.options.seed.as_deref()).await?;
-        let warm_up = !self.options.no_warm_up && self.options.seed.is_none();
+        let history = InMemory::default();
+        let warm_up = !self.options.no_warm_up;
         self.interrupt.goes_on();
         for (number, entry) in sorted.in_order().into_diagnostic()?.enumerate() {
             if self.interrupt.is_raised() {

@@ -4,12 +4,14 @@ use std::fs::File;
 use std::io::{BufWriter, Write};
 use std::path::Path;
 
+use chrono::Utc;
 use clap::ValueEnum;
+use imagewarden::alert::report::{PolicyText, Report, Summary, Unread};
 use imagewarden::alert::{self, Alert};
-use imagewarden::policy::Policy;
+use imagewarden::archive::Problem;
 use miette::{Context, IntoDiagnostic};
 
-use super::super::output;
+use super::super::{judging, output};
 use super::Options;
 use super::show::Told;
 
@@ -20,6 +22,8 @@ pub enum Format {
     Text,
     /// One OCSF Detection Finding a line.
     Json,
+    /// One page for a browser, with nothing to load.
+    Html,
 }
 
 /// A file or standard output.
@@ -28,6 +32,8 @@ pub struct Output {
     colour: bool,
     format: Format,
     first: bool,
+    /// The page as alerts come in.
+    report: Report,
 }
 
 impl Output {
@@ -45,12 +51,16 @@ impl Output {
                 (Box::new(stdout), colour)
             }
         };
-        Ok(Self { to, colour, format, first: true })
+        Ok(Self { to, colour, format, first: true, report: Report::default() })
     }
 
     pub fn alert(&mut self, alert: &Alert) -> miette::Result<()> {
         let first = std::mem::replace(&mut self.first, false);
         match self.format {
+            Format::Html => {
+                self.report.add(alert);
+                Ok(())
+            }
             Format::Json => writeln!(self.to, "{}", alert::ocsf::finding(alert)),
             Format::Text => {
                 let blank = if first { "" } else { "\n" };
@@ -61,18 +71,60 @@ impl Output {
     }
 
     /// What goes behind all alerts.
-    pub fn finish(&mut self, told: &Told<'_>, _: &Options, _: &Policy) -> miette::Result<()> {
-        if !told.launches.is_empty() {
-            let text = told.launches.text();
-            match self.format {
-                Format::Text => {
-                    let blank = if self.first { "" } else { "\n" };
-                    write!(self.to, "{blank}{text}").into_diagnostic()?;
-                }
-                // Lines of OCSF and nothing else.
-                Format::Json => eprint!("{text}"),
+    pub fn finish(&mut self, told: &Told<'_>, options: &Options) -> miette::Result<()> {
+        let text = if told.launches.is_empty() { String::new() } else { told.launches.text() };
+        match self.format {
+            Format::Html => {
+                let summary = page(told, options)?;
+                self.report.write(&mut self.to, &summary).into_diagnostic()?;
             }
+            Format::Text if !text.is_empty() => {
+                let blank = if self.first { "" } else { "\n" };
+                write!(self.to, "{blank}{text}").into_diagnostic()?;
+            }
+            Format::Text => {}
+            // Lines of OCSF and nothing else.
+            Format::Json => eprint!("{text}"),
         }
         self.to.flush().into_diagnostic()
     }
+}
+
+/// What the page says beside its alerts.
+fn page(told: &Told<'_>, options: &Options) -> miette::Result<Summary> {
+    let Told { summary, tally, launches, .. } = told;
+    let name = judging::policy_file(options.policy.as_deref());
+    let yaml = match &name {
+        Some(path) => std::fs::read_to_string(path)
+            .into_diagnostic()
+            .wrap_err_with(|| format!("cannot read {}", path.display()))?,
+        None => imagewarden::policy::BUNDLED.to_owned(),
+    };
+    let name = name.map_or_else(|| "the built-in policy".to_owned(), |path| path.display().to_string());
+    let commands = launches.commands();
+    let mut notes = options.filters();
+    if told.is_stopped() {
+        notes.push("It was interrupted: this is what was found until then.".to_owned());
+    }
+    Ok(Summary {
+        sources: options.paths.iter().map(|path| path.display().to_string()).collect(),
+        files: summary.files,
+        bytes: summary.bytes,
+        records: summary.records,
+        activities: tally.activities,
+        repetitions: tally.repetitions,
+        suppressed: tally.suppressed,
+        unread: summary.problems.iter().map(unread).collect(),
+        unread_total: summary.unreadable,
+        unjudged: launches.images().collect(),
+        unjudged_command: (!commands.is_empty()).then(|| commands.join("\n")),
+        notes,
+        ..Summary::new(Utc::now(), PolicyText { name, yaml })
+    })
+}
+
+fn unread(problem: &Problem) -> Unread {
+    let Problem { file, place, reason } = problem;
+    let place = if place.is_empty() { file.clone() } else { format!("{file}, {place}") };
+    Unread { place, reason: reason.clone() }
 }

@@ -121,12 +121,15 @@ pub fn next_steps(activity: &Activity, launch: &Launch) -> Vec<NextStep> {
         _ => ("", None),
     };
     let approve = match value {
-        Some(value) => {
-            format!("If it is one of yours, approve its owner in the policy: `images: {{approved: {{{key}: [{value}]}}}}`.")
-        }
-        None => "If it is one of yours, copy the image into a gallery of your own subscription or project and start \
-                 machines from there."
-            .to_owned(),
+        Some(value) => NextStep::policy(
+            "If it is one of yours, approve its owner in the policy.",
+            Some(format!("images: {{approved: {{{key}: [{value}]}}}}")),
+        ),
+        None => NextStep::new(
+            "If it is one of yours, copy the image into a gallery of your own subscription or project and start \
+             machines from there.",
+            None,
+        ),
     };
     vec![
         NextStep::new("Ask whoever started it, and see what else the same identity did.", None),
@@ -134,7 +137,7 @@ pub fn next_steps(activity: &Activity, launch: &Launch) -> Vec<NextStep> {
             "If nobody can explain it, stop the machine; do not delete it, its disks are the evidence.",
             stop,
         ),
-        NextStep::new(approve, None),
+        approve,
     ]
 }
 

@@ -45,8 +45,8 @@ fn pull_start_and_wget_are_critical_in_whatever_order_they_arrive() {
         let (last, matches) = &events[order[2]];
         let found = matched(judged(&story, last, matches));
         assert_eq!(found.severity, None, "{order:?}");
-        let repository = "docker.io/quietharbor/sysbase".to_owned();
-        assert_eq!(found.subject, Subject::ContainerImage { repository }, "{order:?}");
+        assert_eq!(found.subject, Subject::Runtime { place: "web/a".to_owned() }, "{order:?}");
+        assert_eq!(found.evidence["repository"], "docker.io/quietharbor/sysbase", "{order:?}");
         let line = found.evidence["timeline"].to_string();
         for part in ["pulled", "started", "ran wget in web/a"] {
             assert!(line.contains(part), "{order:?}: {line}");
@@ -67,7 +67,7 @@ fn an_act_that_names_no_image_is_joined_by_the_containers_start() {
     let start = ran(Action::ContainerStarted(Start { place: container, ..Start::default() }));
     let verdict = crate::activity::Reported {
         finding_type: "Impact:Runtime/CryptoMinerExecuted".to_owned(),
-        place: Place { task: Some(task), ..Place::default() },
+        place: Place { task: Some(task.clone()), ..Place::default() },
         ..Default::default()
     };
     let pull = ran(Action::ImagePulled(Pull { image: own, ..Pull::default() }));
@@ -84,6 +84,42 @@ fn an_act_that_names_no_image_is_joined_by_the_containers_start() {
         let (last, matches) = &events[order[2]];
         let found = matched(judged(&story, last, matches));
         assert_eq!((found.severity, found.not_inspected.len()), (None, 0), "{order:?}");
+        assert_eq!(found.subject, Subject::Runtime { place: task.clone() }, "{order:?}: as the act names it");
+    }
+}
+
+/// A late pull completes the chains of all containers that run the image.
+#[test]
+fn a_late_pull_tells_each_container() {
+    let mut story = Story::watched();
+    for pod in ["a", "b"] {
+        let (start, act) = (start(pod), act(pod, "/usr/bin/wget", 2));
+        story.tell_with(&Activity { id: format!("start-{pod}"), ..start }, &FOREIGN);
+        story.tell(&Activity { id: format!("act-{pod}"), ..act });
+    }
+    let verdict = judged(&story, &pull(), &FOREIGN);
+    let subjects: Vec<&Subject> = verdict.matches().iter().map(|found| &found.subject).collect();
+    let place = |pod: &str| Subject::Runtime { place: format!("web/{pod}") };
+    assert_eq!(subjects, [&place("a"), &place("b")]);
+}
+
+/// The image's name still serves to keep it quiet.
+#[test]
+fn a_suppression_by_repository_or_image_holds() {
+    let mut story = Story::watched();
+    story.tell_with(&start("a"), &FOREIGN);
+    let event = act("a", "/usr/bin/wget", 2);
+    let found = matched(judged(&story, &event, &[]));
+    for (key, pattern, holds) in [
+        ("repository", "docker.io/quietharbor/*", true),
+        ("image", "docker.io/quietharbor/sysbase", true),
+        ("image", "docker.io/other/*", false),
+    ] {
+        let yaml = format!(
+            "suppress: [{{detection: container-first-activity, {key}: '{pattern}', until: 2030-01-01, reason: known}}]"
+        );
+        let policy: Policy = serde_saphyr::from_str(&yaml).unwrap();
+        assert_eq!(policy.suppression(DETECTION.id, &found, &event).is_some(), holds, "{yaml}");
     }
 }
 

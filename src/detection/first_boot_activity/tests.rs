@@ -43,6 +43,7 @@ fn launch_and_miner_are_critical_in_whatever_order_they_arrive() {
         assert_eq!(found.evidence["timeline"].as_array().map(Vec::len), Some(3));
         assert!(found.summary.contains("4 minutes"), "{}", found.summary);
     }
+    assert_eq!(one.subject, Subject::Runtime { place: INSTANCE.to_owned() });
     assert_eq!(one.subject, other.subject);
     assert_eq!(one.evidence["timeline"], other.evidence["timeline"]);
 }
@@ -62,7 +63,31 @@ fn an_interface_is_as_good_as_the_instance() {
     story.tell_with(&start(), &UNAPPROVED);
     let place = Place { network_interface: Some(ENI.to_owned()), ..Place::default() };
     let found = matched(judged(&story, &on(place, "/tmp/xmrig", 4), &MINER));
-    assert_eq!(found.subject, Subject::MachineImage { image: AMI.to_owned(), principal: ROLE.to_owned() });
+    assert_eq!(found.subject, Subject::Runtime { place: INSTANCE.to_owned() }, "not the interface's thread");
+}
+
+/// Miners were seen before their launch: each instance is told by itself, as when they come after it.
+#[test]
+fn a_late_launch_tells_each_of_its_instances() {
+    let ids: Vec<String> = (0..30).map(|number| format!("i-{number:017x}")).collect();
+    let instances = ids.iter().map(|id| Instance { id: id.clone(), ..Instance::default() }).collect();
+    let launch = Activity { id: "launch".to_owned(), ..launched(Launch { instances, ..launch(AMI) }) };
+    for (acting, told) in [(3, 3), (30, chain::MOST_TOLD)] {
+        let mut story = Story::watched();
+        for (number, id) in ids.iter().take(acting).enumerate() {
+            let place = Place { instance: Some(id.clone()), ..Place::default() };
+            let act = Activity { id: format!("act-{number}"), ..on(place, "/tmp/xmrig", 4) };
+            story.tell_with(&act, &MINER);
+        }
+        let verdict = judged(&story, &launch, &UNAPPROVED);
+        assert_eq!(verdict.matches().len(), told);
+        let mut subjects: Vec<String> = verdict.matches().iter().map(|found| found.subject.key()).collect();
+        subjects.dedup();
+        assert_eq!(subjects.len(), told);
+        let first = &verdict.matches()[0];
+        assert_eq!(first.subject, Subject::Runtime { place: ids[0].clone() });
+        assert_eq!(first.evidence["other_instance_count"], acting - 1, "nobody is forgotten");
+    }
 }
 
 #[test]

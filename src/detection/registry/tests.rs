@@ -31,6 +31,9 @@ fn own_registries_and_awss_own_are_approved_unasked() {
         "public.ecr.aws/eks-distro/kubernetes/pause:3.9",
         "public.ecr.aws/aws-observability/aws-otel-collector",
         "public.ecr.aws/amazonlinux/amazonlinux:2023",
+        "public.ecr.aws/lambda/python:3.13",
+        "323658145986.dkr.ecr.eu-central-1.amazonaws.com/aws-guardduty-agent-fargate:v1.7.0",
+        "763104351884.dkr.ecr.eu-central-1.amazonaws.com/pytorch-training:2.8-gpu-py312",
     ] {
         assert!(approved(image, "{}"), "{image}");
     }
@@ -48,6 +51,8 @@ fn lookalikes_of_own_registries_are_foreign() {
         "602401143452.dkr.ecr.cn-north-1.amazonaws.com.cn/eks/pause",
         "public.ecr.aws/docker/library/nginx",
         "public.ecr.aws/evil/aws-cli",
+        "public.ecr.aws/lambdas/python",
+        "public.ecr.aws/lambda-python/app",
         "nginx",
     ] {
         assert!(matches!(stands(image, "{}"), Standing::Foreign(_)), "{image}");

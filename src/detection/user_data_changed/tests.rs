@@ -22,6 +22,7 @@ fn judged(activity: &Activity, steps: &[(&str, &str)]) -> Verdict {
             label: (*label).to_owned(),
             source: format!("{label} {time}"),
             detail: ROLE.to_owned(),
+            place: String::new(),
             score: 0,
         });
     }

@@ -27,7 +27,7 @@ const fn detection(id: &'static str, severity: Severity) -> Detection {
         source: "test",
         approval: false,
         stage: Stage::Event,
-        judge: |_, _| Verdict::Pass(String::new()),
+        judge: |_, _| Verdict::Pass("".into()),
     }
 }
 

@@ -4,7 +4,7 @@ use chrono::{Days, TimeDelta};
 use proptest::prelude::*;
 
 use super::*;
-use crate::policy::{Hours, Pusher, Zone};
+use crate::policy::{Hours, Pusher};
 
 fn schedule(days: &[Day], hours: &str, zone: Option<&str>, holidays: &[&str]) -> Schedule {
     Schedule {
@@ -176,7 +176,7 @@ proptest! {
         let schedule = Schedule {
             days,
             hours: Hours { from, to },
-            zone: zone.map(Zone),
+            zone: zone.map(|zone| zone.name().parse().unwrap()),
             holidays: holiday.map(|offset| date + TimeDelta::days(offset)).into_iter().collect(),
             ..Schedule::default()
         };

@@ -4,11 +4,11 @@ mod calls;
 
 use serde_json::{Value, json};
 
+use super::{is_record, may_be_judged};
 use crate::activity::{
     Action, Activity, Artifact, Derivation, GuardRailChange, ImageRef, Launch, LaunchOutcome, Origin, Push,
     Scan, ScanStatus, Share,
 };
-use super::{is_record, may_be_judged};
 use crate::source::tests::{sample, surroundings};
 use crate::source::{Reading, read};
 
@@ -291,7 +291,9 @@ fn a_call_that_cannot_be_judged_comes_to_nothing_whatever_it_holds() {
             }
             for other in ["DescribeInstances", "RunInstance", "PutImages", "TerminateInstances", "x"] {
                 assert!(!may_be_judged(other.as_bytes()));
-                for service in ["ec2", "ecr", "ecr-public", "ecs", "lambda", "batch", "sagemaker", "autoscaling"] {
+                for service in
+                    ["ec2", "ecr", "ecr-public", "ecs", "lambda", "batch", "sagemaker", "autoscaling"]
+                {
                     let mut record = record.clone();
                     record["eventName"] = json!(other);
                     record["eventSource"] = json!(format!("{service}.amazonaws.com"));
