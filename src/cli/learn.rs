@@ -75,7 +75,7 @@ pub async fn run(options: Options) -> miette::Result<Outcome> {
     let base = merge.as_ref().map_or_else(Policy::default, |(_, policy)| policy.clone());
     let mut folders = FactFolders::new(options.facts.as_deref())?;
     let Found { inputs, fetch } = remote::inputs(&options.paths).await?;
-    let mut learner = Learner::new(base, options.zone, Bounds::default());
+    let mut learner = Learner::new(base, options.zone.clone(), Bounds::default());
     let summary = read(&inputs, fetch, &options, &mut learner)?;
     let draft = if options.live {
         learner.conclude(&judging::live(options.account.as_deref()).await?).await
