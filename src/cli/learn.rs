@@ -77,6 +77,11 @@ pub async fn run(options: Options) -> miette::Result<Outcome> {
     let Found { inputs, fetch } = remote::inputs(&options.paths).await?;
     let mut learner = Learner::new(base, options.zone.clone(), Bounds::default());
     let summary = read(&inputs, fetch, &options, &mut learner)?;
+    if summary.unreadable > 0 && summary.records <= summary.unreadable {
+        // A policy of nothing would look like one of something.
+        unreadable(&summary);
+        return Ok(Outcome::Unreadable);
+    }
     let draft = if options.live {
         learner.conclude(&judging::live(options.account.as_deref()).await?).await
     } else {
@@ -96,8 +101,7 @@ pub async fn run(options: Options) -> miette::Result<Outcome> {
         seed_table(&learner, table).await?;
     }
     tell(&summary, &learner, &draft, merge.is_some());
-    let nothing = summary.records == 0 && summary.unreadable > 0;
-    Ok(if nothing { Outcome::Unreadable } else { Outcome::Ran })
+    Ok(Outcome::Ran)
 }
 
 fn read_policy(path: &Path) -> miette::Result<(String, Policy)> {
@@ -194,7 +198,8 @@ async fn seed_table(_: &Learner, _: &str) -> miette::Result<()> {
     Ok(())
 }
 
-fn tell(summary: &Summary, learner: &Learner, draft: &Draft, merging: bool) {
+/// What could not be read.
+fn unreadable(summary: &Summary) {
     for problem in summary.problems.iter().take(NAMED) {
         let place = if problem.place.is_empty() { String::new() } else { format!(", {}", problem.place) };
         eprintln!("unreadable: {}{place}: {}", problem.file, problem.reason);
@@ -202,6 +207,10 @@ fn tell(summary: &Summary, learner: &Learner, draft: &Draft, merging: bool) {
     if summary.unreadable > NAMED as u64 {
         eprintln!("unreadable: and {} more", summary.unreadable - NAMED as u64);
     }
+}
+
+fn tell(summary: &Summary, learner: &Learner, draft: &Draft, merging: bool) {
+    unreadable(summary);
     if summary.stopped {
         eprintln!("warning: ended early: the policy is of what was read until then");
     }

@@ -14,9 +14,11 @@
 mod blame;
 mod conclude;
 mod draft;
+mod hosts;
 mod hours;
 mod images;
 mod merge;
+mod owners;
 mod pushes;
 mod registries;
 mod seed;
