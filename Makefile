@@ -18,8 +18,9 @@ help: ## Show this list.
 	touch $@
 
 .PHONY: setup
-setup: .venv/.ready ## Install what tests and templates need into .venv, and cloud-init (an oracle) with apt-get.
+setup: .venv/.ready ## Install what tests and templates need into .venv; cloud-init (an oracle) and a browser with apt-get.
 	@/usr/bin/python3 -c 'import cloudinit' 2>/dev/null || $(MAKE) --no-print-directory cloud-init
+	@command -v chromium >/dev/null && command -v chromedriver >/dev/null || $(MAKE) --no-print-directory browser
 
 .PHONY: cloud-init
 cloud-init:
@@ -27,6 +28,15 @@ cloud-init:
 	sudo=$$([ "$$(id -u)" = 0 ] || echo 'sudo -n'); \
 	  $$sudo apt-get -qq update && \
 	  $$sudo env DEBIAN_FRONTEND=noninteractive apt-get -qq install --no-install-recommends --yes cloud-init >/dev/null
+
+# What the report is tested in.
+.PHONY: browser
+browser:
+	@command -v apt-get >/dev/null || { echo 'no apt-get: install chromium and chromedriver by hand' >&2; exit 1; }
+	sudo=$$([ "$$(id -u)" = 0 ] || echo 'sudo -n'); \
+	  $$sudo apt-get -qq update && \
+	  $$sudo env DEBIAN_FRONTEND=noninteractive apt-get -qq install --no-install-recommends --yes chromium \
+	    chromium-driver fonts-dejavu-core >/dev/null
 
 .PHONY: constraints
 constraints: ## Resolve tests/requirements.txt anew and pin the outcome.

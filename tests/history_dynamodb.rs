@@ -307,3 +307,33 @@ async fn racing_writers_lose_nothing() {
     let shared = store.load(&[key("pod/web/shared")]).await.unwrap().remove(0);
     assert_eq!((shared.version, shared.traces.len()), (6, 6));
 }
+
+/// `imagewarden learn --seed-table`, as it is typed, and what the function then finds.
+#[tokio::test(flavor = "multi_thread")]
+async fn first_sightings_are_put_into_the_table_once() {
+    let moto = Moto::start().await;
+    let table = moto.table("history-seeded").await;
+    let run = || {
+        let output = std::process::Command::new(env!("CARGO_BIN_EXE_imagewarden"))
+            .args(["learn", concat!(env!("CARGO_MANIFEST_DIR"), "/events"), "--seed-table", &table])
+            .env("AWS_ENDPOINT_URL", &moto.url)
+            .env("AWS_REGION", REGION)
+            .env("AWS_ACCESS_KEY_ID", "AKID")
+            .env("AWS_SECRET_ACCESS_KEY", "secret")
+            .output()
+            .unwrap();
+        let told = String::from_utf8(output.stderr).unwrap();
+        assert!(output.status.success(), "{told}");
+        told.lines().find(|line| line.contains("were news to the table")).unwrap().to_owned()
+    };
+    let first = run();
+    assert!(!first.starts_with("0 of "), "{first}");
+    assert!(run().starts_with("0 of "), "again changes nothing");
+    let store = DynamoDb::new(&moto.sdk, &table);
+    let image = imagewarden::history::sight::machine_image("ami-0244eaa2c23917d72");
+    let sighting = Key::new(ACCOUNT, REGION, Kind::Sighting, image);
+    let watch = Key::new(ACCOUNT, REGION, Kind::Watch, imagewarden::history::sight::WATCH);
+    let found = store.load(&[sighting, watch]).await.unwrap();
+    assert_eq!(found.len(), 2);
+    assert!(found.iter().all(|record| record.sighting.is_some() && record.version == 1));
+}

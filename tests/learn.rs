@@ -335,7 +335,13 @@ fn a_seed_makes_what_was_seen_no_news_and_the_rest_news_at_once() {
 fn what_cannot_be_read_is_said() {
     let archive = Archive::new();
     let damaged = archive.file("damaged.json.gz", "\u{1f}\u{8b} nothing of the kind");
-    imagewarden().arg("learn").arg(&damaged).assert().code(2).stderr(contains("unreadable: "));
+    imagewarden()
+        .arg("learn")
+        .arg(&damaged)
+        .assert()
+        .code(2)
+        .stdout(predicate::str::is_empty())
+        .stderr(contains("unreadable: "));
     imagewarden().args(["learn", "/no/such/folder"]).assert().code(2);
     imagewarden()
         .args(["learn", "--zone", "Berlin"])

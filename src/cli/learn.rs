@@ -7,13 +7,14 @@ use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 use clap::Args;
-use imagewarden::archive::{self, Input, Summary};
+use imagewarden::archive::{self, Fetch, Input, Summary};
 use imagewarden::learn::{Bounds, Draft, Learner};
 use imagewarden::lookup::{Fact, FactKey, Lookup, Recorded};
 use imagewarden::policy::{self, Policy, Zone};
 use imagewarden::source::Surroundings;
 use miette::{Context, IntoDiagnostic};
 
+use super::hunt::remote::{self, Found};
 use super::hunt::show::{Bar, Interrupt};
 use super::hunt::{facts_of, when};
 use super::inputs::FactFolders;
@@ -24,7 +25,7 @@ const NAMED: usize = 10;
 
 #[derive(Args)]
 pub struct Options {
-    /// Files and folders of logs, as `hunt` reads them; `-` for standard input.
+    /// Files, folders and buckets of logs, as `hunt` reads them; `-` for standard input.
     #[arg(required = true, value_name = "PATH")]
     paths: Vec<PathBuf>,
     /// The time zone that working hours are told in: an IANA name such as `Europe/Berlin`.
@@ -73,9 +74,14 @@ pub async fn run(options: Options) -> miette::Result<Outcome> {
     }
     let base = merge.as_ref().map_or_else(Policy::default, |(_, policy)| policy.clone());
     let mut folders = FactFolders::new(options.facts.as_deref())?;
-    let inputs = archive::inputs(&options.paths).into_diagnostic()?;
+    let Found { inputs, fetch } = remote::inputs(&options.paths).await?;
     let mut learner = Learner::new(base, options.zone.clone(), Bounds::default());
-    let summary = read(&inputs, &options, &mut learner)?;
+    let summary = read(&inputs, fetch, &options, &mut learner)?;
+    if summary.unreadable > 0 && summary.records <= summary.unreadable {
+        // A policy of nothing would look like one of something.
+        unreadable(&summary);
+        return Ok(Outcome::Unreadable);
+    }
     let draft = if options.live {
         learner.conclude(&judging::live(options.account.as_deref()).await?).await
     } else {
@@ -95,8 +101,7 @@ pub async fn run(options: Options) -> miette::Result<Outcome> {
         seed_table(&learner, table).await?;
     }
     tell(&summary, &learner, &draft, merge.is_some());
-    let nothing = summary.records == 0 && summary.unreadable > 0;
-    Ok(if nothing { Outcome::Unreadable } else { Outcome::Ran })
+    Ok(Outcome::Ran)
 }
 
 fn read_policy(path: &Path) -> miette::Result<(String, Policy)> {
@@ -108,7 +113,12 @@ fn read_policy(path: &Path) -> miette::Result<(String, Policy)> {
 }
 
 /// Reads everything, with a bar on a terminal. Ctrl-C ends the reading, and what was seen counts.
-fn read(inputs: &[Input], options: &Options, learner: &mut Learner) -> miette::Result<Summary> {
+fn read(
+    inputs: &[Input],
+    fetch: Option<Arc<dyn Fetch>>,
+    options: &Options,
+    learner: &mut Learner,
+) -> miette::Result<Summary> {
     let surroundings = Surroundings {
         account: options.account.clone(),
         region: None,
@@ -119,6 +129,7 @@ fn read(inputs: &[Input], options: &Options, learner: &mut Learner) -> miette::R
     if let Some(jobs) = options.jobs {
         reading.jobs = usize::from(jobs);
     }
+    reading.fetch = fetch;
     let interrupt = Interrupt::listen();
     interrupt.stops(reading.progress.clone());
     let bar = Bar::start(inputs, reading.progress.clone());
@@ -187,7 +198,8 @@ async fn seed_table(_: &Learner, _: &str) -> miette::Result<()> {
     Ok(())
 }
 
-fn tell(summary: &Summary, learner: &Learner, draft: &Draft, merging: bool) {
+/// What could not be read.
+fn unreadable(summary: &Summary) {
     for problem in summary.problems.iter().take(NAMED) {
         let place = if problem.place.is_empty() { String::new() } else { format!(", {}", problem.place) };
         eprintln!("unreadable: {}{place}: {}", problem.file, problem.reason);
@@ -195,6 +207,10 @@ fn tell(summary: &Summary, learner: &Learner, draft: &Draft, merging: bool) {
     if summary.unreadable > NAMED as u64 {
         eprintln!("unreadable: and {} more", summary.unreadable - NAMED as u64);
     }
+}
+
+fn tell(summary: &Summary, learner: &Learner, draft: &Draft, merging: bool) {
+    unreadable(summary);
     if summary.stopped {
         eprintln!("warning: ended early: the policy is of what was read until then");
     }

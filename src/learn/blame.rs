@@ -32,7 +32,7 @@ const MOST: usize = 100_000;
 /// Who and what is to blame.
 #[derive(Debug, Default)]
 pub struct Blame {
-    /// Machine image ids, container image repositories, ECR repositories, instance ids: none can be
+    /// Machine image ids, container image repositories and digests, ECR repositories, instance ids: none can be
     /// taken for another kind, and a name more costs only a mark more.
     names: HashSet<String>,
 }
@@ -77,12 +77,15 @@ impl Blame {
                 && let Some(reference) = &used.reference
             {
                 self.name(&reference.repository());
+                self.name(used.image.digest.as_deref().unwrap_or_default());
             }
         }
     }
 
     fn place(&mut self, place: &Place) {
         // What runs in a container says nothing of the machine under it.
+        let digest = place.image.as_ref().and_then(|image| image.digest.as_deref());
+        self.name(digest.unwrap_or_default());
         if let Some(reference) = place.image.as_ref().and_then(registry::reference) {
             self.name(&reference.repository());
         } else if let Some(instance) = &place.instance {

@@ -43,11 +43,14 @@ pub fn diff(text: &str, name: &str, base: &Policy, draft: &Draft) -> Result<Stri
         .to_string())
 }
 
+/// A list of the policy: its path, its entries, and where the policy has it.
+type List<'a> = (&'a [&'a str], &'a [Entry<String>], fn(&mut Policy) -> &mut Vec<String>);
+
 /// The file with the additions.
 fn merged(text: &str, base: &Policy, draft: &Draft) -> Result<String, MergeError> {
     let mut text = text.to_owned();
     let mut expected = base.clone();
-    let lists: [(&[&str], &[Entry<String>], fn(&mut Policy) -> &mut Vec<String>); 6] = [
+    let lists: [List<'_>; 6] = [
         (&["images", "approved", "owners"], &draft.owners, |policy| &mut policy.images.approved.owners),
         (&["images", "approved", "ids"], &draft.ids, |policy| &mut policy.images.approved.ids),
         (&["images", "approved", "azure_publishers"], &draft.azure_publishers, |policy| {

@@ -14,9 +14,11 @@
 mod blame;
 mod conclude;
 mod draft;
+mod hosts;
 mod hours;
 mod images;
 mod merge;
+mod owners;
 mod pushes;
 mod registries;
 mod seed;
@@ -126,9 +128,19 @@ impl Learner {
         }
     }
 
-    /// What was seen first, for a store to begin with.
+    /// What was seen first, for a store to begin with, but for what a detection of malice matched.
     pub fn sightings(&self) -> impl Iterator<Item = &Record> {
-        self.seeds.records()
+        // An instance is blamed by what ran on it, its image through it.
+        let launched = self.images.by_image.iter();
+        let through: BTreeSet<&str> = launched
+            .filter(|(_, launched)| launched.ids.iter().any(|id| self.blame.has(id)))
+            .map(|(key, _)| key.image.as_str())
+            .collect();
+        self.seeds.records().filter(move |record| {
+            let id = record.key.id.as_str();
+            let image = id.strip_prefix("machine-image/").or_else(|| id.strip_prefix("container-image/"));
+            image.is_none_or(|image| !self.blame.has(image) && !through.contains(image))
+        })
     }
 
     /// The same as JSON lines, for `check` and `hunt`.
@@ -136,7 +148,7 @@ impl Learner {
     /// # Errors
     /// What the writer says.
     pub fn write_seed(&self, out: &mut dyn std::io::Write) -> std::io::Result<Written> {
-        self.seeds.write(out)
+        seed::write(self.sightings(), self.seeds.left_out(), out)
     }
 
     pub fn activities(&self) -> u64 {

@@ -30,6 +30,22 @@ pub struct Written {
     pub left_out: u64,
 }
 
+/// Writes records as JSON lines.
+pub fn write<'a>(
+    records: impl Iterator<Item = &'a Record>,
+    left_out: u64,
+    out: &mut dyn Write,
+) -> std::io::Result<Written> {
+    let mut written = 0_u64;
+    for record in records {
+        serde_json::to_writer(&mut *out, record)?;
+        out.write_all(b"\n")?;
+        written = written.saturating_add(1);
+    }
+    out.flush()?;
+    Ok(Written { records: written, left_out })
+}
+
 /// Why a seed could not be read.
 #[derive(Debug, thiserror::Error)]
 pub enum SeedError {
@@ -70,13 +86,8 @@ impl Seeds {
         self.records.values()
     }
 
-    pub fn write(&self, out: &mut dyn Write) -> std::io::Result<Written> {
-        for record in self.records.values() {
-            serde_json::to_writer(&mut *out, record)?;
-            out.write_all(b"\n")?;
-        }
-        out.flush()?;
-        Ok(Written { records: self.records.len() as u64, left_out: self.left_out })
+    pub fn left_out(&self) -> u64 {
+        self.left_out
     }
 }
 

@@ -255,6 +255,10 @@ fn months_of_malice_are_no_habit() {
     let mut ran = crate::detection::testing::executed(miner);
     ran.account = OWN.to_owned();
     activities.push(ran);
+    let mut learner = Learner::new(Policy::default(), "UTC".parse().unwrap(), Bounds::default());
+    activities.iter().for_each(|activity| learner.see(activity.clone()));
+    let seeded: Vec<&str> = learner.sightings().map(|record| record.key.id.as_str()).collect();
+    assert!(!seeded.iter().any(|id| id.contains(IMAGES[3].0)), "what a miner ran on stays news: {seeded:?}");
     let (draft, yaml) = learned(&activities, "UTC");
     let policy = Policy::parse(&yaml, "learned").unwrap();
     assert_eq!(policy.images.approved.owners, ["self", "amazon"]);

@@ -193,6 +193,3 @@ fn kind(alert: &Alert) -> &'static str {
         _ => "container image",
     }
 }
-
-#[cfg(test)]
-mod tests;

@@ -2,7 +2,7 @@
 
 mod launches;
 mod output;
-mod remote;
+pub(super) mod remote;
 pub mod show;
 pub mod when;
 
@@ -16,7 +16,6 @@ use imagewarden::activity::Activity;
 use imagewarden::alert::Alert;
 use imagewarden::archive::{self, Fetch, Input, Progress, Sorted, Summary};
 use imagewarden::detection::REGISTRY;
-use imagewarden::history::InMemory;
 use imagewarden::history::deliver::Fate;
 use imagewarden::lookup::{Lookup, Recorded};
 use imagewarden::pipeline::Processed;
@@ -83,6 +82,9 @@ pub struct Options {
     /// Tell first sightings at once, instead of learning from them.
     #[arg(long)]
     no_warm_up: bool,
+    /// First sightings to begin with, as `learn --seed` writes them; then no warm-up is needed.
+    #[arg(long, value_name = "FILE")]
+    seed: Option<PathBuf>,
     /// Files read at the same time. Default: one for each core.
     #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(u16).range(1..))]
     jobs: Option<u16>,
@@ -220,8 +222,8 @@ impl Hunt<'_> {
         live: Option<&L>,
         mut beside: impl FnMut(usize) -> miette::Result<Arc<Recorded>>,
     ) -> miette::Result<()> {
-        let history = InMemory::default();
-        let warm_up = !self.options.no_warm_up;
+        let history = judging::history(self.options.seed.as_deref()).await?;
+        let warm_up = !self.options.no_warm_up && self.options.seed.is_none();
         self.interrupt.goes_on();
         for (number, entry) in sorted.in_order().into_diagnostic()?.enumerate() {
             if self.interrupt.is_raised() {
