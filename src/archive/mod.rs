@@ -121,6 +121,13 @@ pub struct Summary {
     pub stopped: bool,
 }
 
+impl Summary {
+    /// Whether there was something to read, and nothing of it could be.
+    pub fn yielded_nothing(&self) -> bool {
+        self.unreadable > 0 && self.records <= self.unreadable
+    }
+}
+
 /// Something that could not be read.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Problem {

@@ -77,7 +77,7 @@ pub async fn run(options: Options) -> miette::Result<Outcome> {
     let Found { inputs, fetch } = remote::inputs(&options.paths).await?;
     let mut learner = Learner::new(base, options.zone.clone(), Bounds::default());
     let summary = read(&inputs, fetch, &options, &mut learner)?;
-    if summary.unreadable > 0 && summary.records <= summary.unreadable {
+    if summary.yielded_nothing() {
         // A policy of nothing would look like one of something.
         unreadable(&summary);
         return Ok(Outcome::Unreadable);

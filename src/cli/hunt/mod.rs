@@ -200,7 +200,7 @@ pub fn facts_of(inputs: &[Input], file: usize, facts: &mut FactFolders) -> miett
 }
 
 fn outcome(options: &Options, inputs: &[Input], summary: &Summary) -> Outcome {
-    let nothing = summary.records == 0 && summary.unreadable > 0 && !inputs.is_empty();
+    let nothing = summary.yielded_nothing() && !inputs.is_empty();
     if nothing || options.strict && summary.unreadable > 0 { Outcome::Unreadable } else { Outcome::Ran }
 }
 
