@@ -291,11 +291,14 @@ fn has(text: &str, path: &[&str]) -> bool {
     find(text, path).is_some_and(|node| node.kind != Kind::Empty)
 }
 
+/// A key and where it stands.
+type ReadKey = (String, Range<usize>);
+
 /// Finds the value of nested keys.
 fn find(text: &str, path: &[&str]) -> Option<Node> {
     // Of every open collection: whether it is a mapping, its key that is being read, and how many keys
     // of the path it lies under.
-    let mut open: Vec<(bool, Option<(String, Range<usize>)>)> = Vec::new();
+    let mut open: Vec<(bool, Option<ReadKey>)> = Vec::new();
     let mut found: Option<(Node, usize)> = None;
     for event in Parser::new_from_str(text) {
         let Ok((event, span)) = event else { return None };
