@@ -5,9 +5,9 @@
 //! the last two is one string.
 
 use libdeflater::Decompressor;
-use memchr::memmem;
+use memchr::memmem::{self, FinderBuilder};
 
-use super::shortcut::quotes;
+use super::shortcut::{Json, quotes};
 
 const OPEN: &str = "\"logEvents\":[";
 const FIRST: &str = "{\"id\":\"";
@@ -44,7 +44,8 @@ pub(super) fn split(text: &str) -> Option<Split<'_>> {
     let mut found = Vec::new();
     let mut from = 0_usize;
     // A quote behind an opening brace opens a name, so that this begins an event wherever it stands.
-    for at in memmem::find_iter(events.as_bytes(), NEXT) {
+    let next = FinderBuilder::new().build_forward_with_ranker(Json, NEXT);
+    for at in next.find_iter(events.as_bytes()) {
         let behind = at.checked_add(1)?;
         found.push(event(events.get(from..behind)?)?);
         from = behind.checked_add(1)?;

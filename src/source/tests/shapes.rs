@@ -55,7 +55,6 @@ fn what_services_add_or_write_otherwise_changes_nothing() {
         (launch, &format!("{first}/blockDeviceMapping"), json!({"item": []})),
         ("inspector2-finding-high", "/detail.resources.tags.testkey", json!("allow")),
         ("inspector2-finding-high", "/detail/updatedAt", json!("Mar 3, 2026, 2:31:07 PM")),
-        ("ecr-image-scan-high", "/detail/image-tags", json!([])),
         ("ecs-task-running", "/detail/ephemeralStorage", json!({"sizeInGiB": 20})),
         ("ecs-task-running", "/detail/startedAt", json!("2026-03-03T09:31:12.7Z")),
         ("guardduty-mining-ecs-task", "/detail/resource/kubernetesDetails", Value::Null),
@@ -89,6 +88,17 @@ fn neighbours_that_are_something_else_are_ignored() {
         ];
         with("run-instances-community-ami", &record)
     };
+    let sign_in = with(
+        "run-instances-community-ami",
+        &[
+            ("/detail-type", json!("AWS Console Sign In via CloudTrail")),
+            ("/source", json!("aws.signin")),
+            ("/detail/eventSource", json!("signin.amazonaws.com")),
+            ("/detail/eventName", json!("ConsoleLogin")),
+            ("/detail/requestParameters", Value::Null),
+            ("/detail/responseElements", json!({"ConsoleLogin": "Success"})),
+        ],
+    );
     let acr = json!({
         "time": "2026-03-03T10:40:12Z", "category": "ContainerRegistryRepositoryEvents", "operationName": "Push",
         "resourceId": "/SUBSCRIPTIONS/1/RESOURCEGROUPS/A/PROVIDERS/MICROSOFT.CONTAINERREGISTRY/REGISTRIES/R",
@@ -110,7 +120,7 @@ fn neighbours_that_are_something_else_are_ignored() {
         ("a referrer", kind(push, "ECR Referrer Action")),
         ("an artifact", kind(push, "ECR Artifact Action")),
         ("a fleet, whose launches are told one by one", call("CreateFleet")),
-        ("a sign-in", kind("run-instances-community-ami", "AWS Console Sign In via CloudTrail")),
+        ("a sign-in", sign_in),
         ("a push to Azure's registry", acr),
         ("a service's own event", service),
     ] {
