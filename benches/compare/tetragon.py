@@ -67,7 +67,8 @@ def batch(wrapped):
             event = {"process_exec": {"process": process(number, pod, *chance.choice(commands)), "parent": parent}}
         line = json.dumps({**event, **tail}, separators=(",", ":"))
         if wrapped:
-            line = json.dumps({"time": "2026-03-06T09:59:59.5Z", "stream": "stdout", "_p": "F", "log": line + "\n"})
+            shipped = {"time": "2026-03-06T09:59:59.5Z", "stream": "stdout", "_p": "F", "log": line + "\n"}
+            line = json.dumps(shipped, separators=(",", ":"))  # as Fluent Bit writes it
         messages.append(line)
     document = {
         "messageType": "DATA_MESSAGE", "owner": "111122223333", "logGroup": "/aws/containerinsights/prod/application",

@@ -16,7 +16,7 @@ use super::envelope::Envelope;
 use super::fields::{account, get, list_of, str, text};
 use super::lines::{self, Lines};
 use super::shortcut::Shortcut;
-use super::{Reading, Unreadable, text as files};
+use super::{Reading, Unreadable, split, text as files};
 
 /// A subscription's batch is a megabyte or so before compression; what goes far beyond is a bomb.
 const MAX_INFLATED: u64 = 64 * 1024 * 1024;
@@ -41,7 +41,10 @@ pub(super) fn read(value: &Value, envelope: &Envelope<'_>) -> Reading {
     let inflated = STANDARD
         .decode(data)
         .map_err(|error| format!("CloudWatch Logs subscription data that is no base64: {error}"))
-        .and_then(|bytes| files::inflate(&bytes, MAX_INFLATED));
+        .and_then(|bytes| match split::inflate(&bytes, MAX_INFLATED) {
+            Some(inflated) => Ok(inflated),
+            None => files::inflate(&bytes, MAX_INFLATED),
+        });
     match inflated {
         Ok(bytes) => read_inflated(&bytes, &inner, true),
         Err(reason) => Reading::unreadable(&inner.place, reason),
@@ -70,7 +73,12 @@ struct Line<'a> {
 
 /// `quick`: lines that cannot matter are dropped before they are parsed.
 pub(super) fn read_inflated(bytes: &[u8], envelope: &Envelope<'_>, quick: bool) -> Reading {
-    let Ok(document) = serde_json::from_slice::<Document<'_>>(bytes) else {
+    let parts = if quick { std::str::from_utf8(bytes).ok().and_then(split::split) } else { None };
+    let whole = match &parts {
+        Some(parts) => serde_json::from_str::<Document<'_>>(&parts.rest),
+        None => serde_json::from_slice::<Document<'_>>(bytes),
+    };
+    let Ok(document) = whole else {
         // Not as AWS writes it: what there is of it.
         return match serde_json::from_slice::<Value>(bytes) {
             Ok(value) => read_document(&value, envelope),
@@ -85,27 +93,30 @@ pub(super) fn read_inflated(bytes: &[u8], envelope: &Envelope<'_>, quick: bool) 
     outer.account = owner.or(outer.account);
     let mut batch = Batch::new(&outer, document.log_group.as_deref(), document.log_stream.as_deref());
     let mut shortcut = Shortcut::default();
-    for (index, line) in document.log_events.iter().enumerate() {
-        let raw = line.message.get();
-        let time = line.timestamp;
-        if quick
-            && raw
-                .strip_prefix('"')
-                .is_some_and(|raw| shortcut.drops(raw.strip_suffix('"').unwrap_or(raw), &outer))
-        {
+    let Some(parts) = &parts else {
+        for (index, line) in document.log_events.iter().enumerate() {
+            let raw = line.message.get();
+            let text = raw.strip_prefix('"').and_then(|raw| raw.strip_suffix('"'));
+            if quick && text.is_some_and(|raw| shortcut.drops(raw, &outer)) {
+                batch.lines.ignore();
+            } else if !batch.event(index, line) {
+                shortcut.forget();
+            }
+        }
+        return batch.finish();
+    };
+    for (index, event) in parts.events.iter().enumerate() {
+        if shortcut.drops(event.raw, &outer) {
             batch.lines.ignore();
             continue;
         }
-        let message: Result<Cow<'_, str>, _> = serde_json::from_str::<Text<'_>>(raw).map(|text| text.0);
-        let Ok(message) = message else {
-            batch.bad(index, line.id.as_deref(), time, raw, "log event whose message is no text".to_owned());
-            continue;
+        let Ok(line) = serde_json::from_str::<Line<'_>>(event.whole) else {
+            // No JSON after all, and so the document is none.
+            return read_inflated(bytes, envelope, false);
         };
-        if quick && shortcut.drops_shipped(&message, &outer) {
-            batch.lines.ignore();
-            continue;
+        if !batch.event(index, &line) {
+            shortcut.forget();
         }
-        batch.line(index, line.id.as_deref(), time, &message);
     }
     batch.finish()
 }
@@ -135,9 +146,13 @@ fn read_document(value: &Value, envelope: &Envelope<'_>) -> Reading {
         let id = text(event, "id");
         let time = get(event, "timestamp").and_then(Value::as_i64);
         match get(event, "message") {
-            Some(Value::String(message)) => batch.line(index, id.as_deref(), time, message),
+            Some(Value::String(message)) => {
+                batch.line(index, id.as_deref(), time, message);
+            }
             // Some deliveries parse the lines that are JSON.
-            Some(message @ Value::Object(_)) => batch.line(index, id.as_deref(), time, &message.to_string()),
+            Some(message @ Value::Object(_)) => {
+                batch.line(index, id.as_deref(), time, &message.to_string());
+            }
             _ => {
                 let reason = "log event whose message is no text".to_owned();
                 batch.bad(index, id.as_deref(), time, &event.to_string(), reason);
@@ -162,19 +177,34 @@ impl<'a> Batch<'a> {
         Self { outer, group, stream, lines, bad: Vec::new() }
     }
 
-    fn line(&mut self, index: usize, id: Option<&str>, time: Option<i64>, message: &str) {
+    /// Whether it could be read.
+    fn event(&mut self, index: usize, line: &Line<'_>) -> bool {
+        let raw = line.message.get();
+        match serde_json::from_str::<Text<'_>>(raw) {
+            Ok(text) => self.line(index, line.id.as_deref(), line.timestamp, &text.0),
+            Err(_) => {
+                let reason = "log event whose message is no text".to_owned();
+                self.bad(index, line.id.as_deref(), line.timestamp, raw, reason);
+                false
+            }
+        }
+    }
+
+    /// Whether it could be read.
+    fn line(&mut self, index: usize, id: Option<&str>, time: Option<i64>, message: &str) -> bool {
         let mut envelope = self.outer.clone();
         let stamped = time.and_then(DateTime::from_timestamp_millis);
         envelope.time = stamped.and_then(|time| envelope.plausible(time)).or(envelope.time);
-        let Err(reason) = self.lines.line(message, &envelope) else { return };
+        let Err(reason) = self.lines.line(message, &envelope) else { return true };
         // The control plane's other logs share the audit log's group, and are text.
         let control_plane = self.group.is_some_and(|group| group.starts_with("/aws/eks/"));
         let audit = self.stream.is_some_and(|stream| stream.starts_with("kube-apiserver-audit"));
         if control_plane && !audit && !message.trim_start().starts_with('{') {
             self.lines.ignore();
-            return;
+            return true;
         }
         self.bad(index, id, time, message, reason);
+        false
     }
 
     fn bad(&mut self, index: usize, id: Option<&str>, time: Option<i64>, message: &str, reason: String) {

@@ -34,6 +34,7 @@ mod ocsf;
 mod pull_through;
 mod resolver;
 mod shortcut;
+mod split;
 mod sysmon;
 mod tetragon;
 mod text;

@@ -1,5 +1,7 @@
 //! Every sample event, and every sample event with a field taken away.
 
+mod shapes;
+
 use std::io::Write;
 use std::path::PathBuf;
 use std::sync::LazyLock;

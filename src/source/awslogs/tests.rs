@@ -17,6 +17,24 @@ fn document(messages: &[String]) -> Value {
         "logStream": "node-1", "subscriptionFilters": ["imagewarden"], "logEvents": events})
 }
 
+/// The document in AWS's own order of fields.
+fn as_aws_writes(document: &Value) -> String {
+    let events: Vec<String> = document["logEvents"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|event| {
+            format!(
+                "{{\"id\":{},\"timestamp\":{},\"message\":{}}}",
+                event["id"], event["timestamp"], event["message"]
+            )
+        })
+        .collect();
+    let mut rest = document.clone();
+    rest["logEvents"] = json!([]);
+    rest.to_string().replacen("\"logEvents\":[]", &format!("\"logEvents\":[{}]", events.join(",")), 1)
+}
+
 fn delivery(document: &Value) -> Value {
     let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
     encoder.write_all(document.to_string().as_bytes()).unwrap();
@@ -288,12 +306,15 @@ proptest! {
     #[test]
     fn the_shortcut_drops_nothing_that_a_full_parse_tells(
         lines in a_batch(),
+        as_aws in any::<bool>(),
     ) {
         let lines: Vec<String> = lines
             .into_iter()
             .map(|(line, shipped)| if shipped { json!({"stream": "stdout", "log": line + "\n", "time": "x"}).to_string() } else { line })
             .collect();
-        let bytes = document(&lines).to_string().into_bytes();
+        let document = document(&lines);
+        let text = if as_aws { as_aws_writes(&document) } else { document.to_string() };
+        let bytes = text.into_bytes();
         let around = surroundings();
         let envelope = Envelope::outermost(&around);
         let quick = read_inflated(&bytes, &envelope, true);
@@ -310,13 +331,14 @@ fn repetitions_exits_and_reads_are_dropped_before_they_are_parsed() {
     let envelope = Envelope::outermost(&around);
     let mut shortcut = Shortcut::default();
     let mut drops = |line: &str| {
-        let raw = serde_json::to_string(line).unwrap();
+        let raw: &'static str = serde_json::to_string(line).unwrap().leak();
         shortcut.drops(raw.strip_prefix('"').unwrap().strip_suffix('"').unwrap(), &envelope)
     };
     let exec = |exec: u8, time: &str| {
+        let parent = process("/bin/sh", "", 1, TIMES[0], "app", 1);
         let process = process("/bin/cat", "x", exec, time, "app", 1);
         format!(
-            "{{\"process_exec\":{{\"process\":{process},\"parent\":{process}}},\"node_name\":\"n\",\"time\":\"{time}\"}}"
+            "{{\"process_exec\":{{\"process\":{process},\"parent\":{parent}}},\"node_name\":\"n\",\"time\":\"{time}\"}}"
         )
     };
     assert!(!drops(&exec(1, TIMES[0])));
@@ -331,4 +353,59 @@ fn repetitions_exits_and_reads_are_dropped_before_they_are_parsed() {
     };
     assert!(drops(&audit("list")));
     assert!(!drops(&audit("create")));
+    let shipped = |line: &str| {
+        format!(
+            "{{\"time\":\"x\",\"log\":{},\"kubernetes\":{{\"pod_name\":\"t\"}}}}",
+            json!(format!("{line}\n"))
+        )
+    };
+    assert!(!drops(&shipped(&exec(6, TIMES[0]))), "the first that is shipped");
+    assert!(drops(&shipped(&exec(7, TIMES[1]))));
+    assert!(drops(&shipped(&audit("list"))));
+    assert!(!drops(&shipped(&audit("create"))));
+}
+
+/// Whatever somebody prints into the same log, the events that it imitates are told.
+#[test]
+fn a_line_that_imitates_an_event_hides_none() {
+    let miner = |exec: u8, more: &str| {
+        let parent = process("/bin/sh", "", 1, TIMES[0], "app", 1);
+        let process = process("/tmp/xmrig", "", exec, TIMES[0], "app", 1);
+        let process = process.replacen(",\"refcnt\"", &format!("{more},\"refcnt\""), 1);
+        format!(
+            "{{\"process_exec\":{{\"process\":{process},\"parent\":{parent}}},\"node_name\":\"n\",\"time\":\"{}\"}}",
+            TIMES[0]
+        )
+    };
+    for fake in [
+        // It has every mark, and is no JSON.
+        miner(1, ",]"),
+        // A field that comes twice counts as it comes last; its name can be spelt otherwise.
+        miner(1, ",\"binary\":\"/bin/true\""),
+        miner(1, ",\"bin\\u0061ry\":\"/bin/true\""),
+        miner(1, ",\"pod\":{\"name\":\"other\"}"),
+        miner(1, "},\"process\":{\"binary\":\"/bin/true\""),
+    ] {
+        for wrap in [false, true] {
+            let lines = [fake.clone(), miner(2, "")].map(|line| {
+                if wrap { json!({"log": line + "\n", "stream": "stdout"}).to_string() } else { line }
+            });
+            let reading =
+                read_all(&delivery(&serde_json::from_str(&as_aws_writes(&document(&lines))).unwrap()));
+            let told = |bytes: &[u8]| {
+                let around = surroundings();
+                let reading = read_inflated(bytes, &Envelope::outermost(&around), true);
+                reading
+                    .activities
+                    .iter()
+                    .filter(|it| {
+                        format!("{:?}", it.action).contains("xmrig")
+                            && it.action.place().is_some_and(|place| place.pod.as_deref() == Some("web"))
+                    })
+                    .count()
+            };
+            assert_eq!(told(as_aws_writes(&document(&lines)).as_bytes()), 1, "{fake}");
+            assert!(!reading.activities.is_empty());
+        }
+    }
 }
