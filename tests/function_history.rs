@@ -185,6 +185,7 @@ async fn an_image_of_several_digests_is_read_about_at_once_the_second_time() {
         serde_json::from_str(push["detail"]["requestParameters"]["imageManifest"].as_str().unwrap()).unwrap();
     let child = manifest["manifests"][0]["digest"].clone();
     function.invoke(push).await.unwrap();
+    let function = through(&relay, &topic, &table).await;
     relay.take();
     let mut start = sample("ecs-task-running.json");
     let mut run = async |version: u32| {

@@ -265,7 +265,8 @@ async fn an_item_that_cannot_be_read_is_replaced() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn racing_writers_lose_nothing() {
     let moto = Moto::start().await;
-    let store = DynamoDb::new(&moto.sdk, &moto.table("history-9").await);
+    let relay = Relay::start(&moto.url, |_, _| Turn::Pass).await;
+    let store = DynamoDb::new(&sdk(&relay.url), &moto.table("history-9").await);
     let writers: Vec<_> = (0..6)
         .map(|number| {
             let store = store.clone();

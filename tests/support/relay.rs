@@ -1,11 +1,13 @@
 //! A relay in front of an endpoint: it counts requests, and may fail one, lose its answer, hold it back, or
-//! do something at exactly that moment.
+//! do something at exactly that moment. DynamoDB's requests go through one at a time: the emulator undoes a
+//! refused transaction by putting the whole table back, and whatever was written meanwhile would go with it.
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Mutex as Turnstile;
 
 use super::stub::{Request, Response};
 
@@ -25,8 +27,11 @@ pub enum Turn {
 
 pub struct Relay {
     pub url: String,
-    seen: Arc<Mutex<Vec<String>>>,
+    seen: Arc<Mutex<Vec<Seen>>>,
 }
+
+/// A request: the API's name, and the call that it is one try of.
+type Seen = (String, String);
 
 impl Relay {
     /// `turn` is asked about each request, by its number.
@@ -34,8 +39,8 @@ impl Relay {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         let target = target.trim_start_matches("http://").to_owned();
-        let seen: Arc<Mutex<Vec<String>>> = Arc::default();
-        let (noted, turn) = (seen.clone(), Arc::new(turn));
+        let seen: Arc<Mutex<Vec<Seen>>> = Arc::default();
+        let (noted, turn, target) = (seen.clone(), Arc::new(turn), Arc::new((target, Turnstile::new(()))));
         tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
                 let (noted, turn, target) = (noted.clone(), turn.clone(), target.clone());
@@ -50,28 +55,33 @@ impl Relay {
 
     /// The APIs that were called since the last time, in order.
     pub fn take(&self) -> Vec<String> {
-        std::mem::take(&mut self.seen.lock().unwrap())
+        let seen = std::mem::take(&mut *self.seen.lock().unwrap());
+        seen.into_iter().map(|(action, _)| action).collect()
     }
 
-    /// As [`Relay::take`], DynamoDB's alone.
+    /// As [`Relay::take`], DynamoDB's alone, each call once: a busy machine's emulator may be too slow for
+    /// the first try.
     pub fn take_history(&self) -> Vec<String> {
-        let mut seen = self.take();
-        seen.retain(|action| ["BatchGetItem", "PutItem", "TransactWriteItems"].contains(&action.as_str()));
-        seen
+        let seen = std::mem::take(&mut *self.seen.lock().unwrap());
+        let mut calls = std::collections::BTreeSet::new();
+        let of_history = |action: &str| ["BatchGetItem", "PutItem", "TransactWriteItems"].contains(&action);
+        let once = seen.into_iter().filter(|(action, call)| of_history(action) && calls.insert(call.clone()));
+        once.map(|(action, _)| action).collect()
     }
 }
 
 async fn serve(
     stream: TcpStream,
-    target: &str,
-    seen: &Mutex<Vec<String>>,
+    target: &(String, Turnstile<()>),
+    seen: &Mutex<Vec<Seen>>,
     turn: &(dyn Fn(usize, &Request) -> Turn + Send + Sync),
 ) -> std::io::Result<()> {
     let mut stream = BufReader::new(stream);
     let Some(request) = Request::read(&mut stream).await? else { return Ok(()) };
     let number = {
         let mut seen = seen.lock().unwrap();
-        seen.push(request.action().to_owned());
+        let call = request.headers.get("amz-sdk-invocation-id").cloned().unwrap_or_default();
+        seen.push((request.action().to_owned(), call));
         seen.len()
     };
     match turn(number, &request) {
@@ -95,7 +105,9 @@ async fn serve(
 }
 
 /// The answer as it came.
-async fn forward(target: &str, request: &Request) -> std::io::Result<Vec<u8>> {
+async fn forward((target, one): &(String, Turnstile<()>), request: &Request) -> std::io::Result<Vec<u8>> {
+    let of_dynamodb = request.headers.get("x-amz-target").is_some_and(|name| name.starts_with("DynamoDB"));
+    let _turn = if of_dynamodb { Some(one.lock().await) } else { None };
     let mut stream = TcpStream::connect(target).await?;
     let mut head = format!("{} {} HTTP/1.1\r\n", request.method, request.path);
     for (name, value) in request.headers.iter().filter(|(name, _)| *name != "connection") {
