@@ -501,7 +501,7 @@ impl<'a> Layout<'a> {
         let blank = row.fields.len() == 1 && field.is_empty();
         if self.shortcuts && decide::is_of_no_interest(field, QUOTED) {
             self.found.records = self.found.records.saturating_add(1);
-        } else if !blank && !(after == After::Cut && row.end == bytes.len()) {
+        } else if !(blank || after == After::Cut && row.end == bytes.len()) {
             let place = format!("line {}", self.lines.saturating_add(1));
             self.whole(&csv::text(field), &place);
         }

@@ -123,7 +123,7 @@ impl Buffers {
     ) -> io::Result<Option<String>> {
         // A pipe has no length, and may have any.
         let size = file.metadata().ok().filter(std::fs::Metadata::is_file).map(|metadata| metadata.len());
-        if !size.is_some_and(|size| size <= MAX_WHOLE) {
+        if size.is_none_or(|size| size > MAX_WHOLE) {
             #[cfg(feature = "parquet")]
             if size.is_some() && super::parquet::is_file(&mut file) {
                 read.bytes = size.unwrap_or_default();

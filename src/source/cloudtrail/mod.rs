@@ -72,7 +72,9 @@ pub fn may_be_judged(operation: &[u8]) -> bool {
             if by_length.len() <= operation.len() {
                 by_length.resize(operation.len().saturating_add(1), Vec::new());
             }
-            by_length.get_mut(operation.len()).map(|names| names.push(operation.as_bytes()));
+            if let Some(names) = by_length.get_mut(operation.len()) {
+                names.push(operation.as_bytes());
+            }
         }
         by_length
     });
