@@ -110,6 +110,8 @@ pub struct Summary {
     pub inflated: u64,
     /// Records passed, parsed or not.
     pub records: u64,
+    /// Those of them that could not be read.
+    pub broken: u64,
     pub activities: u64,
     /// Files of which something could not be read: all of a file that is told with no place.
     pub damaged_files: u64,
@@ -159,6 +161,7 @@ impl Summary {
         self.bytes = self.bytes.saturating_add(other.bytes);
         self.inflated = self.inflated.saturating_add(other.inflated);
         self.records = self.records.saturating_add(other.records);
+        self.broken = self.broken.saturating_add(other.broken);
         self.activities = self.activities.saturating_add(other.activities);
         self.damaged_files = self.damaged_files.saturating_add(other.damaged_files);
         self.unreadable = self.unreadable.saturating_add(other.unreadable);

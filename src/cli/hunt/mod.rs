@@ -198,7 +198,7 @@ fn facts_of(inputs: &[Input], file: usize, facts: &mut FactFolders) -> miette::R
 }
 
 fn outcome(options: &Options, inputs: &[Input], summary: &Summary) -> Outcome {
-    let nothing = summary.records == 0 && summary.unreadable > 0 && !inputs.is_empty();
+    let nothing = summary.records == summary.broken && summary.unreadable > 0 && !inputs.is_empty();
     if nothing || options.strict && summary.unreadable > 0 { Outcome::Unreadable } else { Outcome::Ran }
 }
 
