@@ -24,11 +24,14 @@ pub(super) struct Found {
     /// Place and reason.
     pub unreadable: Vec<(String, String)>,
     pub records: u64,
+    /// Those of them that could not be read.
+    pub broken: u64,
 }
 
 impl Found {
     /// Adds what a record or a document came to.
     pub fn add(&mut self, reading: Reading, place: &str) {
+        self.broken = self.broken.saturating_add(reading.unreadable.len() as u64);
         let records = reading.ignored.saturating_add(reading.unreadable.len());
         self.records = self.records.saturating_add(records as u64);
         // One record may come to several activities.
@@ -253,6 +256,7 @@ impl<'a> Layout<'a> {
                         }
                         None => {
                             self.found.records = self.found.records.saturating_add(1);
+                            self.found.broken = self.found.broken.saturating_add(1);
                             let reason = "a row of CloudTrail Lake without the column eventJson: ask for it";
                             self.problem(place, reason);
                         }
@@ -379,6 +383,7 @@ impl<'a> Layout<'a> {
             }
             Err(error) => {
                 self.found.records = self.found.records.saturating_add(1);
+                self.found.broken = self.found.broken.saturating_add(1);
                 self.problem(place, format!("not JSON: {error}"));
             }
         }
@@ -450,6 +455,7 @@ impl<'a> Layout<'a> {
             Ok(records) => {
                 self.found.records = self.found.records.saturating_add(records);
                 self.found.activities.append(&mut activities);
+                self.found.broken = self.found.broken.saturating_add(problems.len() as u64);
                 self.found.unreadable.append(&mut problems);
                 if last {
                     self.state = State::Done;

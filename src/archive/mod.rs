@@ -110,6 +110,8 @@ pub struct Summary {
     pub inflated: u64,
     /// Records passed, parsed or not.
     pub records: u64,
+    /// Those of them that could not be read.
+    pub broken: u64,
     pub activities: u64,
     /// Files of which something could not be read: all of a file that is told with no place.
     pub damaged_files: u64,
@@ -124,7 +126,7 @@ pub struct Summary {
 impl Summary {
     /// Whether there was something to read, and nothing of it could be.
     pub fn yielded_nothing(&self) -> bool {
-        self.unreadable > 0 && self.records <= self.unreadable
+        self.unreadable > 0 && self.records == self.broken
     }
 }
 
@@ -166,6 +168,7 @@ impl Summary {
         self.bytes = self.bytes.saturating_add(other.bytes);
         self.inflated = self.inflated.saturating_add(other.inflated);
         self.records = self.records.saturating_add(other.records);
+        self.broken = self.broken.saturating_add(other.broken);
         self.activities = self.activities.saturating_add(other.activities);
         self.damaged_files = self.damaged_files.saturating_add(other.damaged_files);
         self.unreadable = self.unreadable.saturating_add(other.unreadable);

@@ -65,6 +65,19 @@ pub(super) fn last_boundary(bytes: &[u8]) -> Option<usize> {
     }
 }
 
+/// Where the record of a name begins: the nearest start before it that is CloudTrail's own. A caller's tags
+/// may begin alike, but hold no identity.
+fn start_before(before: &[u8], text: &[u8]) -> Result<usize, Irregular> {
+    let mut before = before;
+    loop {
+        let start = START_BEFORE.rfind(before).ok_or(Irregular)?;
+        if is_record(text.get(start..).unwrap_or_default()) {
+            return Ok(start);
+        }
+        before = before.get(..start).unwrap_or_default();
+    }
+}
+
 /// Reads a stretch of whole records, commas between them. `record` takes each one that matters with its place
 /// in the stretch. Answers how many records there are.
 ///
@@ -101,10 +114,10 @@ pub(super) fn read(stretch: &[u8], mut record: impl FnMut(Value, usize)) -> Resu
             continue;
         }
         let before = stretch.get(from..hit).ok_or(Irregular)?;
-        let start = from.saturating_add(START_BEFORE.rfind(before).ok_or(Irregular)?);
+        let start = from.saturating_add(start_before(before, stretch.get(from..).unwrap_or_default())?);
         let behind = stretch.get(..start).unwrap_or_default();
         let text = stretch.get(start..).ok_or(Irregular)?;
-        if !is_record(text) || !(start == 0 || behind.ends_with(b"},")) {
+        if !(start == 0 || behind.ends_with(b"},")) {
             return Err(Irregular);
         }
         let mut documents = serde_json::Deserializer::from_slice(text).into_iter::<Value>();

@@ -116,6 +116,7 @@ struct Reader<'a, S> {
     sink: &'a mut S,
     handed_over: usize,
     records: u64,
+    broken: u64,
     problems: Vec<(String, String)>,
     unreadable: u64,
 }
@@ -129,6 +130,7 @@ impl<'a, S: FnMut(Batch) -> io::Result<()>> Reader<'a, S> {
             sink,
             handed_over: 0,
             records: 0,
+            broken: 0,
             problems: Vec::new(),
             unreadable: 0,
         }
@@ -141,6 +143,7 @@ impl<'a, S: FnMut(Batch) -> io::Result<()>> Reader<'a, S> {
         Summary {
             files: 1,
             records: self.records,
+            broken: self.broken,
             activities: self.handed_over as u64,
             damaged_files: u64::from(unreadable > 0),
             unreadable,
@@ -157,6 +160,7 @@ impl<S: FnMut(Batch) -> io::Result<()>> Reader<'_, S> {
     fn hand_over(&mut self, found: Found) -> io::Result<()> {
         self.progress.records.fetch_add(found.records, Ordering::Relaxed);
         self.records = self.records.saturating_add(found.records);
+        self.broken = self.broken.saturating_add(found.broken);
         self.unreadable = self.unreadable.saturating_add(found.unreadable.len() as u64);
         let room = Summary::MOST_PROBLEMS.saturating_sub(self.problems.len());
         self.problems.extend(found.unreadable.into_iter().take(room));
