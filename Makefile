@@ -88,6 +88,9 @@ bootstrap: setup
 
 .PHONY: bench
 bench: bootstrap ## Make the figures of benches/README.md.
-	cargo build --quiet --release --example evaluate --example inflate --bin imagewarden
+	cargo build --quiet --release --example evaluate --example inflate --example tetragon_batch --bin imagewarden
 	$(BIN)/python benches/run.py
+	$(PYTHON) benches/user_data.py
+	$(PYTHON) benches/compare/tetragon.py
+	$(PYTHON) benches/compare/tetragon.py --wrapped
 	$(PYTHON) benches/hunt.py
