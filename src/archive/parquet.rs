@@ -158,3 +158,6 @@ fn value(field: &Field) -> Value {
 fn text_of(time: DateTime<chrono::Utc>) -> Value {
     Value::String(time.to_rfc3339_opts(SecondsFormat::Micros, true))
 }
+
+#[cfg(test)]
+mod tests;
