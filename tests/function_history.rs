@@ -258,9 +258,9 @@ async fn whatever_moment_it_dies_at_the_alert_is_out_and_mostly_once() {
 
     let mut cases = tokio::task::JoinSet::new();
     let few = Arc::new(tokio::sync::Semaphore::new(4));
-    for step in 0..steps.len() {
+    for (step, action) in steps.iter().enumerate() {
         for after in [false, true] {
-            let (moto, few, action) = (moto.clone(), few.clone(), steps[step].clone());
+            let (moto, few, action) = (moto.clone(), few.clone(), action.clone());
             cases.spawn(async move {
                 let _turn = few.acquire_owned().await.unwrap();
                 let name = format!("kill-{step}-{after}");

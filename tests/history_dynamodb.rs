@@ -55,7 +55,7 @@ async fn what_is_saved_is_there_and_a_stale_write_is_refused() {
     found.sort_by(|one, other| one.key.cmp(&other.key));
     assert_eq!(found, [Record { version: 1, ..one.clone() }, Record { version: 1, ..other.clone() }]);
     // Both kinds of write: alone, and with others; nothing of a refused one is there.
-    assert_eq!(store.save(&[one.clone()]).await, Err(StoreError::Conflict));
+    assert_eq!(store.save(std::slice::from_ref(&one)).await, Err(StoreError::Conflict));
     let third = record("pod/web/third", "x");
     assert_eq!(store.save(&[third.clone(), one]).await, Err(StoreError::Conflict));
     assert!(store.load(&[third.key]).await.unwrap().is_empty());
@@ -69,7 +69,7 @@ async fn items_are_found_by_account_and_region_and_expire() {
     let moto = Moto::start().await;
     let table = moto.table("history-2").await;
     let record = record("pod/web/one", "x");
-    DynamoDb::new(&moto.sdk, &table).save(&[record.clone()]).await.unwrap();
+    DynamoDb::new(&moto.sdk, &table).save(std::slice::from_ref(&record)).await.unwrap();
     let items = aws_sdk_dynamodb::Client::new(&moto.sdk).scan().table_name(&table).send().await.unwrap();
     let item = &items.items.unwrap()[0];
     assert_eq!(item["pk"].as_s().unwrap(), "111122223333/eu-central-1/container/pod/web/one");
