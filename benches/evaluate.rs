@@ -53,6 +53,9 @@ fn policy() -> Policy {
 
 type Outcome<T> = Result<T, Box<dyn std::error::Error>>;
 
+/// What the Python side does not read.
+const OTHER_CLOUDS: &[&str] = &["imagewarden.azure", "imagewarden.gcp"];
+
 /// The sample events as the function gets them, in EventBridge's envelope; parsed, by name.
 fn samples(folder: &Path) -> Outcome<Vec<(String, Value)>> {
     let mut samples = Vec::new();
@@ -61,7 +64,9 @@ fn samples(folder: &Path) -> Outcome<Vec<(String, Value)>> {
         let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
         if name.ends_with(".json") {
             let payload: Value = serde_json::from_slice(&std::fs::read(&path)?)?;
-            if payload.get("detail-type").is_some() {
+            if payload.get("detail-type").is_some()
+                && !OTHER_CLOUDS.iter().any(|cloud| payload["source"] == *cloud)
+            {
                 samples.push((name, payload));
             }
         }
