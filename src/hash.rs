@@ -11,5 +11,6 @@ pub fn hex<T: AsRef<[u8]>>(parts: &[T]) -> String {
         hasher.update((part.len() as u64).to_be_bytes());
         hasher.update(part);
     }
-    hasher.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+    let nibble = |nibble: u8| char::from_digit(u32::from(nibble), 16).unwrap_or_default();
+    hasher.finalize().iter().flat_map(|byte| [nibble(byte >> 4), nibble(byte & 0xf)]).collect()
 }

@@ -6,8 +6,8 @@
 //! Why that finds what parsing everything finds, in any valid JSON of this layout:
 //! - `"eventName"` with both its quotes unescaped is a key or a whole string; a call's name cannot stand in a
 //!   record without it. Letters spelled as escapes, or white space behind the key, are seen, and then the
-//!   file is read in another way. What stands in other fields and looks the same costs a parse and no more: the
-//!   parsed record says what its call is.
+//!   file is read in another way. What stands in other fields and looks the same costs a walk through the record,
+//!   which says whether that must be parsed.
 //! - `{"eventVersion":"` is the start of an object: inside a string its quotes would be escaped. The nearest one
 //!   before a name is the record's, unless an object inside another record looks the same; then what follows
 //!   its end is no other record's start.
@@ -21,6 +21,7 @@ use memchr::memmem::{Finder, FinderRev};
 use serde_json::Value;
 
 use super::decide;
+use super::skim::{self, Verdict};
 use crate::source::may_be_judged;
 
 /// What a file of this layout begins with.
@@ -30,6 +31,11 @@ const NEXT: &[u8] = br#",{"eventVersion":""#;
 const IDENTITY: &[u8] = br#"","userIdentity":{"#;
 /// What follows the name in CloudTrail's order of fields. Only for counting.
 const AFTER_NAME: &[u8] = br#"","awsRegion":"#;
+
+/// Looked at together: what the first search has brought into the cache, the second finds there.
+const BLOCK: usize = 64 * 1024;
+/// Whatever begins in a block ends in it or so far behind it: a key, or an escape.
+const OVERLAP: usize = 16;
 
 static KEY: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(br#""eventName""#));
 static START_BEFORE: LazyLock<FinderRev<'static>> = LazyLock::new(|| FinderRev::new(START));
@@ -84,22 +90,43 @@ fn start_before(before: &[u8], text: &[u8]) -> Result<usize, Irregular> {
 /// # Errors
 /// [`Irregular`]: the stretch must be read in another way, and what `record` was given forgotten.
 pub(super) fn read(stretch: &[u8], mut record: impl FnMut(Value, usize)) -> Result<u64, Irregular> {
-    if decide::hides_letters(stretch) {
-        return Err(Irregular);
-    }
-    let mut records = 0_u64;
-    // Behind the last record that was parsed.
-    let mut from = 0_usize;
-    // The name by which a record was counted last.
-    let mut counted = None;
-    for hit in KEY.find_iter(stretch) {
-        if hit < from {
-            continue;
+    let mut reader = Reader { stretch, from: 0, counted: None, records: 0, record: &mut record };
+    let mut block = 0_usize;
+    while block < stretch.len() {
+        let end = block.saturating_add(BLOCK);
+        let text = stretch.get(block..end.saturating_add(OVERLAP).min(stretch.len())).ok_or(Irregular)?;
+        if decide::hides_letters(text) {
+            return Err(Irregular);
         }
-        let rest = stretch.get(hit.saturating_add(KEY.needle().len())..).ok_or(Irregular)?;
+        for hit in KEY.find_iter(text) {
+            let hit = block.saturating_add(hit);
+            if hit >= reader.from && hit < end {
+                reader.name(hit)?;
+            }
+        }
+        block = end;
+    }
+    Ok(reader.records)
+}
+
+/// A stretch on its way.
+struct Reader<'a, R> {
+    stretch: &'a [u8],
+    /// Behind the last record that was looked at as a whole.
+    from: usize,
+    /// The name by which a record was counted last.
+    counted: Option<usize>,
+    records: u64,
+    record: &'a mut R,
+}
+
+impl<R: FnMut(Value, usize)> Reader<'_, R> {
+    /// Looks at what stands at the text of the key.
+    fn name(&mut self, hit: usize) -> Result<(), Irregular> {
+        let rest = self.stretch.get(hit.saturating_add(KEY.needle().len())..).ok_or(Irregular)?;
         let name = match rest {
             // A string that is no key, which a closing quote and a comma or a bracket follow.
-            [b',' | b'}' | b']', ..] => continue,
+            [b',' | b'}' | b']', ..] => return Ok(()),
             [b':', b'"', rest @ ..] => decide::name(rest),
             // The name is none, or the layout is another one.
             [b':', next, ..] if !next.is_ascii_whitespace() => None,
@@ -108,31 +135,38 @@ pub(super) fn read(stretch: &[u8], mut record: impl FnMut(Value, usize)) -> Resu
         if let Some(name) = name.filter(|name| !may_be_judged(name)) {
             let after = rest.get(name.len().saturating_add(2)..).unwrap_or_default();
             if after.starts_with(AFTER_NAME) {
-                records = records.saturating_add(1);
-                counted = Some(hit);
+                self.records = self.records.saturating_add(1);
+                self.counted = Some(hit);
             }
-            continue;
+            return Ok(());
         }
-        let before = stretch.get(from..hit).ok_or(Irregular)?;
-        let start = from.saturating_add(start_before(before, stretch.get(from..).unwrap_or_default())?);
-        let behind = stretch.get(..start).unwrap_or_default();
-        let text = stretch.get(start..).ok_or(Irregular)?;
+        self.whole(hit)
+    }
+
+    /// Looks at the whole record around a name that matters, and parses it where the name is its own.
+    fn whole(&mut self, hit: usize) -> Result<(), Irregular> {
+        let ahead = self.stretch.get(self.from..).ok_or(Irregular)?;
+        let before = self.stretch.get(self.from..hit).ok_or(Irregular)?;
+        let start = self.from.saturating_add(start_before(before, ahead)?);
+        let behind = self.stretch.get(..start).unwrap_or_default();
         if !(start == 0 || behind.ends_with(b"},")) {
             return Err(Irregular);
         }
-        let mut documents = serde_json::Deserializer::from_slice(text).into_iter::<Value>();
-        let Some(Ok(value)) = documents.next() else { return Err(Irregular) };
-        let end = start.saturating_add(documents.byte_offset());
-        let follows = stretch.get(end..).unwrap_or_default();
+        let (end, verdict) = skim::record(self.stretch, start).map_err(|_| Irregular)?;
+        let follows = self.stretch.get(end..).unwrap_or_default();
         if hit >= end || !(follows.is_empty() || follows.starts_with(NEXT)) {
             return Err(Irregular);
         }
-        record(value, start);
-        // It may be counted by its own name already, and parsed for the sake of another in its fields.
-        if counted.is_none_or(|name| name < start) {
-            records = records.saturating_add(1);
+        if verdict == Verdict::Parse {
+            let text = self.stretch.get(start..end).and_then(|text| std::str::from_utf8(text).ok());
+            let value = text.and_then(|text| serde_json::from_str(text).ok()).ok_or(Irregular)?;
+            (self.record)(value, start);
         }
-        from = end;
+        // It may be counted by its own name already, and looked at for the sake of another in its fields.
+        if self.counted.is_none_or(|name| name < start) {
+            self.records = self.records.saturating_add(1);
+        }
+        self.from = end;
+        Ok(())
     }
-    Ok(records)
 }

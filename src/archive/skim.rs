@@ -3,6 +3,10 @@
 //! A record is passed over only where its own fields are all known and its call is one that nobody judges. An
 //! unknown field, a name spelled with escapes, a name given twice: it is parsed.
 
+use std::sync::LazyLock;
+
+use memchr::memmem::Finder;
+
 use super::decide::{self, NESTED};
 use crate::source::may_be_judged;
 
@@ -38,39 +42,74 @@ pub(super) fn space(bytes: &[u8], at: usize) -> usize {
     at.saturating_add(skipped).saturating_add(more)
 }
 
-const QUOTES: u64 = 0x2222_2222_2222_2222;
-const SLASHES: u64 = 0x5c5c_5c5c_5c5c_5c5c;
 const LOW: u64 = 0x0101_0101_0101_0101;
 const HIGH: u64 = 0x8080_8080_8080_8080;
+
+/// Eight bytes that are all the same.
+const fn eight(byte: u8) -> u64 {
+    LOW.wrapping_mul(byte as u64)
+}
 
 /// The lowest byte that is zero has its highest bit set; so may some above it.
 const fn zeros(word: u64) -> u64 {
     word.wrapping_sub(LOW) & !word & HIGH
 }
 
+/// The first byte at or behind a place that is looked for, eight at a time. `hits` marks the lowest such byte of
+/// eight by its highest bit, `is` says it of one.
+fn seek(bytes: &[u8], at: usize, hits: impl Fn(u64) -> u64, is: impl Fn(u8) -> bool) -> Result<usize, Fault> {
+    let rest = bytes.get(at..).ok_or(Fault::Incomplete)?;
+    let mut passed = 0_usize;
+    for chunk in rest.chunks_exact(8) {
+        let Some(word) = chunk.first_chunk::<8>() else { break };
+        let hits = hits(u64::from_le_bytes(*word));
+        if hits != 0 {
+            return Ok(at.saturating_add(passed).saturating_add((hits.trailing_zeros() / 8) as usize));
+        }
+        passed = passed.saturating_add(8);
+    }
+    let tail = rest.get(passed..).unwrap_or_default();
+    let more = tail.iter().position(|byte| is(*byte)).ok_or(Fault::Incomplete)?;
+    Ok(at.saturating_add(passed).saturating_add(more))
+}
+
 /// Behind a string's closing quote; `at` is behind its opening one.
 pub(super) fn string(bytes: &[u8], mut at: usize) -> Result<usize, Fault> {
     loop {
-        let rest = bytes.get(at..).ok_or(Fault::Incomplete)?;
-        let mut passed = 0_usize;
-        for chunk in rest.chunks_exact(8) {
-            let Some(word) = chunk.first_chunk::<8>() else { break };
-            let word = u64::from_le_bytes(*word);
-            let hits = zeros(word ^ QUOTES) | zeros(word ^ SLASHES);
-            if hits != 0 {
-                passed = passed.saturating_add((hits.trailing_zeros() / 8) as usize);
-                break;
-            }
-            passed = passed.saturating_add(8);
-        }
-        let tail = rest.get(passed..).unwrap_or_default();
-        let more = tail.iter().position(|byte| matches!(byte, b'"' | b'\\')).ok_or(Fault::Incomplete)?;
-        at = at.saturating_add(passed).saturating_add(more);
+        at = seek(
+            bytes,
+            at,
+            |word| zeros(word ^ eight(b'"')) | zeros(word ^ eight(b'\\')),
+            |byte| matches!(byte, b'"' | b'\\'),
+        )?;
         match bytes.get(at) {
             Some(b'"') => return Ok(at.saturating_add(1)),
             _ => at = at.saturating_add(2),
         }
     }
+}
+
+/// As [`string`], for one that holds a document, in which every few letters are an escaped quote.
+fn nested(bytes: &[u8], at: usize) -> Result<usize, Fault> {
+    static END: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(br#"}""#));
+    // An escaped backslash, and behind it a quote that may be escaped or not.
+    static UNCLEAR: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(br#"\\""#));
+    let rest = bytes.get(at..).ok_or(Fault::Incomplete)?;
+    let text = rest.starts_with(br#"{\""#).then(|| END.find(rest)).flatten().and_then(|end| rest.get(..end));
+    match text {
+        Some(text) if is_escaped(text) && UNCLEAR.find(text).is_none() => {
+            Ok(at.saturating_add(text.len()).saturating_add(END.needle().len()))
+        }
+        _ => string(bytes, at),
+    }
+}
+
+/// Whether a backslash stands before each quote.
+fn is_escaped(text: &[u8]) -> bool {
+    let behind = text.get(1..).unwrap_or_default();
+    // No early end: so it is done many at a time.
+    let bare = text.iter().zip(behind).filter(|(before, byte)| **byte == b'"' && **before != b'\\').count();
+    bare == 0
 }
 
 /// What a byte means outside of strings: 1 a quote, 2 an opening bracket, 3 a closing one.
@@ -93,12 +132,27 @@ fn meaning_of(byte: u8) -> u8 {
 /// Behind an object's or a list's closing bracket; `at` is behind its opening one.
 fn container(bytes: &[u8], mut at: usize) -> Result<usize, Fault> {
     let mut depth = 1_usize;
+    // Brackets are 0x20 away from braces.
+    let hits = |word: u64| {
+        let folded = word | eight(0x20);
+        zeros(word ^ eight(b'"')) | zeros(folded ^ eight(b'{')) | zeros(folded ^ eight(b'}'))
+    };
     loop {
-        let rest = bytes.get(at..).ok_or(Fault::Incomplete)?;
-        let ahead = rest.iter().position(|byte| meaning_of(*byte) != 0).ok_or(Fault::Incomplete)?;
-        let byte = rest.get(ahead).copied().unwrap_or_default();
-        at = at.saturating_add(ahead).saturating_add(1);
-        match meaning_of(byte) {
+        // Mostly a colon, a comma or nothing stands between two of them.
+        let mut meaning = 0;
+        for _ in 0..2 {
+            meaning = meaning_of(*bytes.get(at).ok_or(Fault::Incomplete)?);
+            at = at.saturating_add(1);
+            if meaning != 0 {
+                break;
+            }
+        }
+        if meaning == 0 {
+            at = seek(bytes, at, hits, |byte| meaning_of(byte) != 0)?;
+            meaning = meaning_of(bytes.get(at).copied().unwrap_or_default());
+            at = at.saturating_add(1);
+        }
+        match meaning {
             1 => at = string(bytes, at)?,
             2 => depth = depth.saturating_add(1),
             _ => {
@@ -186,6 +240,12 @@ fn is_looked_up(key: &[u8]) -> bool {
     )
 }
 
+/// Whether a string holds a record that need not be parsed.
+fn is_of_no_interest_within(text: &[u8]) -> bool {
+    let Ok(inner) = serde_json::from_slice::<String>(text) else { return false };
+    walk(inner.as_bytes(), 0, true) == Ok((inner.len(), Verdict::OfNoInterest))
+}
+
 /// The record that begins here: where it ends, and whether it must be parsed.
 pub(super) fn record(bytes: &[u8], at: usize) -> Result<(usize, Verdict), Fault> {
     walk(bytes, at, false)
@@ -218,13 +278,15 @@ fn walk(bytes: &[u8], at: usize, inside: bool) -> Result<(usize, Verdict), Fault
             Some(_) => return Err(Fault::Broken),
         }
         let start = space(bytes, at.saturating_add(1));
-        let end = if key == b"detail" && !inside {
-            let (end, verdict) = walk(bytes, start, true)?;
-            wrapped = wrapped.saturating_add(1);
-            unknown |= verdict == Verdict::Parse;
-            end
-        } else {
-            value(bytes, start)?
+        let end = match key {
+            b"detail" if !inside => {
+                let (end, verdict) = walk(bytes, start, true)?;
+                wrapped = wrapped.saturating_add(1);
+                unknown |= verdict == Verdict::Parse;
+                end
+            }
+            b"CloudTrailEvent" if bytes.get(start) == Some(&b'"') => nested(bytes, start.saturating_add(1))?,
+            _ => value(bytes, start)?,
         };
         let text = bytes.get(start..end).unwrap_or_default();
         let content = text.strip_prefix(b"\"").and_then(|text| text.strip_suffix(b"\""));
@@ -243,7 +305,9 @@ fn walk(bytes: &[u8], at: usize, inside: bool) -> Result<(usize, Verdict), Fault
             }
             b"CloudTrailEvent" => {
                 looked_up = looked_up.saturating_add(1);
-                unknown |= !content.is_some_and(|text| decide::is_of_no_interest(text, NESTED));
+                unknown |= !content.is_some_and(|inner| {
+                    decide::is_of_no_interest(inner, NESTED) || is_of_no_interest_within(text)
+                });
             }
             b"resources" => {}
             key if is_cloudtrail(key) => record = true,
@@ -265,4 +329,41 @@ fn walk(bytes: &[u8], at: usize, inside: bool) -> Result<(usize, Verdict), Fault
     let found = kinds == (0, 0, 0, 1) && !record && !envelope && !inside;
     let verdict = if !unknown && (plain || event || found) { Verdict::OfNoInterest } else { Verdict::Parse };
     Ok((at.saturating_add(1), verdict))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        /// Whatever is tried first, a string ends where its first unescaped quote is.
+        #[test]
+        fn nested_documents_end_where_strings_do(text in r#"(\{\\")?[{}"\\a,]{0,40}"#) {
+            prop_assert_eq!(nested(text.as_bytes(), 0), string(text.as_bytes(), 0));
+        }
+
+        /// Eight at a time finds what one at a time does.
+        #[test]
+        fn containers_end_at_their_bracket(text in r#"([{}\[\]":, a;|=\\]|\[\]|"a"){0,60}"#) {
+            let bytes = text.as_bytes();
+            let (mut depth, mut at, mut quoted) = (1_usize, 0, false);
+            let expected = loop {
+                let Some(byte) = bytes.get(at) else { break Err(Fault::Incomplete) };
+                at += 1;
+                match byte {
+                    b'\\' if quoted => at += 1,
+                    b'"' => quoted = !quoted,
+                    b'{' | b'[' if !quoted => depth += 1,
+                    b'}' | b']' if !quoted => depth -= 1,
+                    _ => {}
+                }
+                if depth == 0 {
+                    break Ok(at);
+                }
+            };
+            prop_assert_eq!(container(bytes, 0), expected);
+        }
+    }
 }

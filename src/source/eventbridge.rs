@@ -14,6 +14,12 @@ pub(super) fn is_event(value: &Value) -> bool {
     has("detail-type") || (has("detail") && (has("source") || has("time") || has("id")))
 }
 
+/// Whether this is an EventBridge event and lost nothing that tells it from everything else.
+pub(super) fn is_plain(value: &Value) -> bool {
+    let is = |key: &str, test: fn(&Value) -> bool| value.get(key).is_some_and(test);
+    is("detail-type", Value::is_string) && is("source", Value::is_string) && is("detail", Value::is_object)
+}
+
 pub(super) fn read(event: &Value, outer: &Envelope<'_>) -> Reading {
     let mut envelope = outer.inside("detail");
     envelope.id = text(event, "id");

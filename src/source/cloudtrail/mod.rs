@@ -27,6 +27,15 @@ pub(super) fn is_record(value: &Value) -> bool {
     any(value, &["eventName", "eventSource", "eventVersion", "userIdentity", "eventID"]).is_some()
 }
 
+/// Whether this is a CloudTrail record and lost nothing that tells it from everything else.
+pub(super) fn is_plain(value: &Value) -> bool {
+    let is = |key: &str, test: fn(&Value) -> bool| value.get(key).is_some_and(test);
+    is("eventVersion", Value::is_string)
+        && is("userIdentity", Value::is_object)
+        && is("eventName", Value::is_string)
+        && is("eventSource", |source| source.as_str().is_some_and(|host| host.ends_with(".amazonaws.com")))
+}
+
 /// One record, and what it says however it was written.
 struct Record<'a> {
     raw: &'a Value,
