@@ -1,9 +1,11 @@
 //! The command line as a user meets it: the real binary, its output and its exit codes.
 
+mod command;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use assert_cmd::Command;
+use command::{analytic, imagewarden};
 use predicates::prelude::*;
 use predicates::str::contains;
 use serde_json::Value;
@@ -11,24 +13,12 @@ use tempfile::TempDir;
 
 const EVENTS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/events");
 
-fn imagewarden() -> Command {
-    let mut command = Command::cargo_bin("imagewarden").unwrap();
-    command.env_remove("NO_COLOR").env_remove("CLICOLOR_FORCE");
-    command
-}
-
 fn event(name: &str) -> PathBuf {
     Path::new(EVENTS).join(name)
 }
 
 fn findings(arguments: &[&str], paths: &[PathBuf]) -> Vec<Value> {
-    let output = imagewarden().args(arguments).args(["--format", "json"]).args(paths).output().unwrap();
-    let text = String::from_utf8(output.stdout).unwrap();
-    text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
-}
-
-fn analytic(finding: &Value) -> &str {
-    finding.pointer("/finding_info/analytic/uid").and_then(Value::as_str).unwrap()
+    command::findings(&imagewarden().args(arguments).args(["--format", "json"]).args(paths).output().unwrap())
 }
 
 #[test]

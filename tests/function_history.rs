@@ -2,14 +2,12 @@
 
 mod support;
 
-use std::io::Write;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use base64::Engine;
 use serde_json::{Value, json};
-use support::events::{launch, sqs};
+use support::events::{launch, log_batch, sqs};
 use support::function::Function;
 use support::moto::{FOREIGN, Moto, OWN};
 use support::relay::{Relay, Turn};
@@ -110,9 +108,7 @@ fn lines(lines: impl Iterator<Item = Value>) -> Value {
         "messageType": "DATA_MESSAGE", "owner": ACCOUNT, "logGroup": "/cluster/tetragon",
         "logStream": "node-1.tetragon", "subscriptionFilters": ["imagewarden"], "logEvents": events,
     });
-    let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
-    gzip.write_all(data.to_string().as_bytes()).unwrap();
-    json!({"awslogs": {"data": base64::engine::general_purpose::STANDARD.encode(gzip.finish().unwrap())}})
+    log_batch(&data.to_string())
 }
 
 /// A program in a pod.

@@ -3,20 +3,10 @@
 
 mod support;
 
-use std::io::Write;
-
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
-use flate2::{Compression, write::GzEncoder};
 use serde_json::{Value, json};
+use support::events::log_batch;
 use support::function::Function;
 use support::moto::Moto;
-
-fn packed(text: &str) -> Value {
-    let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
-    encoder.write_all(text.as_bytes()).unwrap();
-    json!({"awslogs": {"data": STANDARD.encode(encoder.finish().unwrap())}})
-}
 
 fn batch(kind: &str, lines: &[String]) -> Value {
     let event = |(index, line): (usize, &String)| json!({"id": index.to_string(), "timestamp": 1_772_787_600_000_i64, "message": line});
@@ -25,7 +15,7 @@ fn batch(kind: &str, lines: &[String]) -> Value {
         "messageType": kind, "owner": "111122223333", "logGroup": "/vpc/resolver", "logStream": "s",
         "subscriptionFilters": ["imagewarden"], "logEvents": events,
     });
-    packed(&document.to_string())
+    log_batch(&document.to_string())
 }
 
 /// A query for a mining pool.
@@ -102,7 +92,7 @@ async fn what_unpacks_without_end_is_refused() {
     let (topic, _) = moto.topic("logs-4").await;
     let failures = moto.queue("logs-failures-4").await;
     let mut function = Function::start(&moto.url, &topic, &[("FAILURE_QUEUE_URL", &failures)]).await;
-    let bomb = packed(&format!("{{\"logEvents\": [], \"x\": \"{}\"}}", "0".repeat(200 << 20)));
+    let bomb = log_batch(&format!("{{\"logEvents\": [], \"x\": \"{}\"}}", "0".repeat(200 << 20)));
     assert!(bomb.to_string().len() < 2 << 20, "it is small as it comes");
     let (kind, message) = function.invoke(bomb).await.unwrap_err();
     assert_eq!(kind, "Unreadable");

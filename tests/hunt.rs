@@ -1,24 +1,19 @@
 //! `imagewarden hunt` as a user meets it: archives of every layout, damaged ones, filters, chains across files.
 
+mod command;
+
 use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::Command as Process;
 
-use assert_cmd::Command;
-use flate2::{Compression, write::GzEncoder};
+use command::{gzip, imagewarden};
 use predicates::str::contains;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");
 const IMAGE: &str = "ami-0f0e1d2c3b4a59687";
-
-fn imagewarden() -> Command {
-    let mut command = Command::cargo_bin("imagewarden").unwrap();
-    command.env_remove("NO_COLOR").env_remove("CLICOLOR_FORCE");
-    command
-}
 
 /// A trail's record of a launch.
 fn launch(number: usize, time: &str, account: &str, region: &str) -> Value {
@@ -81,12 +76,6 @@ fn native(records: &[Value]) -> String {
     format!(r#"{{"Records":[{}]}}"#, records.iter().map(record).collect::<Vec<_>>().join(","))
 }
 
-fn gzip(text: &str) -> Vec<u8> {
-    let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
-    encoder.write_all(text.as_bytes()).unwrap();
-    encoder.finish().unwrap()
-}
-
 struct Run {
     findings: Vec<Value>,
     told: String,
@@ -97,9 +86,8 @@ struct Run {
 fn hunt(arguments: &[&str], paths: &[&Path]) -> Run {
     let output =
         imagewarden().arg("hunt").args(["--format", "json"]).args(arguments).args(paths).output().unwrap();
-    let text = String::from_utf8(output.stdout).unwrap();
     Run {
-        findings: text.lines().map(|line| serde_json::from_str(line).unwrap()).collect(),
+        findings: command::findings(&output),
         told: String::from_utf8(output.stderr).unwrap(),
         code: output.status.code(),
     }

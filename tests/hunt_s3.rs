@@ -1,12 +1,10 @@
 //! `imagewarden hunt s3://...` against an emulated S3.
 
+mod command;
 mod support;
 
-use std::io::Write;
-
-use assert_cmd::Command;
 use aws_sdk_s3::primitives::ByteStream;
-use flate2::{Compression, write::GzEncoder};
+use command::{gzip, imagewarden};
 use serde_json::json;
 use support::REGION;
 use support::moto::Moto;
@@ -18,14 +16,11 @@ fn log(number: usize) -> Vec<u8> {
         "awsRegion": REGION, "eventID": format!("event-{number}"),
         "requestParameters": {"instancesSet": {"items": [{"imageId": "ami-0f0e1d2c3b4a59687"}]}},
     });
-    let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
-    encoder.write_all(json!({"Records": [record]}).to_string().as_bytes()).unwrap();
-    encoder.finish().unwrap()
+    gzip(&json!({"Records": [record]}).to_string())
 }
 
 fn hunt(moto: &Moto, paths: &[&str]) -> (Option<i32>, String, String) {
-    let output = Command::cargo_bin("imagewarden")
-        .unwrap()
+    let output = imagewarden()
         .env("AWS_ENDPOINT_URL", &moto.url)
         .env("AWS_ACCESS_KEY_ID", "AKIDTEST")
         .env("AWS_SECRET_ACCESS_KEY", "secret")

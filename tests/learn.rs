@@ -1,12 +1,14 @@
 //! `imagewarden learn` as a user meets it: the real binary over archives, and `hunt` under what it wrote.
 
+mod command;
+
 use std::fs;
-use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::Output;
 
 use assert_cmd::Command;
 use chrono::{DateTime, TimeDelta, Utc};
+use command::{analytic, gzip};
 use predicates::prelude::*;
 use predicates::str::contains;
 use serde_json::{Value, json};
@@ -16,9 +18,10 @@ const EVENTS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/events");
 const ACCOUNT: &str = "111122223333";
 const UBUNTU: &str = "099720109477";
 
+/// Where the machine is has no part in hours.
 fn imagewarden() -> Command {
-    let mut command = Command::cargo_bin("imagewarden").unwrap();
-    command.env_remove("NO_COLOR").env_remove("CLICOLOR_FORCE").env("TZ", "Asia/Tokyo");
+    let mut command = command::imagewarden();
+    command.env("TZ", "Asia/Tokyo");
     command
 }
 
@@ -37,12 +40,7 @@ fn shown(policy: &Path) -> String {
 }
 
 fn findings(arguments: &[&str], path: &Path) -> Vec<Value> {
-    let output = imagewarden().args(arguments).args(["--format", "json"]).arg(path).output().unwrap();
-    text(&output).lines().map(|line| serde_json::from_str(line).unwrap()).collect()
-}
-
-fn analytic(finding: &Value) -> &str {
-    finding.pointer("/finding_info/analytic/uid").and_then(Value::as_str).unwrap()
+    command::told(imagewarden().args(arguments).arg(path))
 }
 
 /// Two months of a quiet shop: a role that launches and pushes on working days, and one night.
@@ -137,10 +135,7 @@ impl Archive {
     fn write(&self) {
         for (number, records) in self.records.chunks(100).enumerate() {
             let file = self.file(&format!("AWSLogs/{ACCOUNT}/CloudTrail/eu-central-1/{number}.json.gz"), "");
-            let mut gzip =
-                flate2::write::GzEncoder::new(fs::File::create(file).unwrap(), flate2::Compression::fast());
-            gzip.write_all(json!({"Records": records}).to_string().as_bytes()).unwrap();
-            gzip.finish().unwrap();
+            fs::write(file, gzip(&json!({"Records": records}).to_string())).unwrap();
         }
     }
 }

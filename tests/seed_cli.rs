@@ -1,9 +1,9 @@
 //! Every seed through the public command line, with the facts that the AWS CLI would print.
 
+mod command;
 #[allow(dead_code, reason = "every runner uses its own part")]
 mod seed;
 
-use assert_cmd::Command;
 use seed::Case;
 use serde_json::Value;
 
@@ -19,14 +19,13 @@ fn told(case: &Case) -> Vec<Value> {
     for (number, event) in case.events.iter().enumerate() {
         std::fs::write(events.join(format!("{number:02}.json")), event.to_string()).unwrap();
     }
-    let mut command = Command::cargo_bin("imagewarden").unwrap();
+    let mut command = command::imagewarden();
     command.args(["check", "--format", "json", "--facts", FACTS, "--policy"]).arg(policy).arg(events);
     let output = command.output().unwrap();
     let said = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{}: {said}", case.says);
     assert!(!said.contains("unreadable"), "{}: {said}", case.says);
-    let text = String::from_utf8(output.stdout).unwrap();
-    text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    command::findings(&output)
 }
 
 macro_rules! play {

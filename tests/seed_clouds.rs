@@ -1,20 +1,18 @@
 //! The launch branch of the published rule in the other two clouds, from files and from the event bus.
 
-use assert_cmd::Command;
+mod command;
+
 use serde_json::Value;
 
 const EVENTS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/events");
 
 fn findings(name: &str, policy: bool) -> Vec<Value> {
-    let mut command = Command::cargo_bin("imagewarden").unwrap();
-    command.args(["check", "--format", "json"]).arg(format!("{EVENTS}/{name}.json"));
+    let mut command = command::imagewarden();
+    command.arg("check").arg(format!("{EVENTS}/{name}.json"));
     if policy {
         command.args(["--policy", &format!("{EVENTS}/policy.yaml")]);
     }
-    let output = command.output().unwrap();
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    let text = String::from_utf8(output.stdout).unwrap();
-    text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    command::told(&mut command)
 }
 
 fn text<'a>(finding: &'a Value, pointer: &str) -> &'a str {

@@ -5,14 +5,10 @@
 mod seed;
 mod support;
 
-use std::io::Write;
-
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
-use flate2::{Compression, write::GzEncoder};
 use regex::Regex;
 use seed::Case;
-use serde_json::{Value, json};
+use serde_json::Value;
+use support::events::log_batch;
 use support::function::Function;
 use support::moto::Moto;
 
@@ -52,9 +48,7 @@ fn delivered(event: Value) -> Value {
     if event.get("logEvents").is_none() {
         return event;
     }
-    let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
-    encoder.write_all(event.to_string().as_bytes()).unwrap();
-    json!({"awslogs": {"data": STANDARD.encode(encoder.finish().unwrap())}})
+    log_batch(&event.to_string())
 }
 
 /// The events moved in time, all by as much, so that the last thing that happened in them was just now:

@@ -1,30 +1,23 @@
 //! The published rules on Amazon Security Lake: the same detections as on CloudTrail, fired from OCSF.
 
+mod command;
+
 use std::path::Path;
 
-use assert_cmd::Command;
+use command::analytic;
 use serde_json::Value;
 
 const EVENTS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/events");
 
 /// What the tool tells of one sample: the leading detection and the finding.
 fn told(name: &str, policy: Option<&Path>) -> Vec<(String, Value)> {
-    let mut command = Command::cargo_bin("imagewarden").unwrap();
-    command.args(["check", "--format", "json"]).arg(format!("{EVENTS}/{name}"));
+    let mut command = command::imagewarden();
+    command.arg("check").arg(format!("{EVENTS}/{name}"));
     if let Some(policy) = policy {
         command.arg("--policy").arg(policy);
     }
-    let output = command.output().unwrap();
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    String::from_utf8(output.stdout)
-        .unwrap()
-        .lines()
-        .map(|line| {
-            let finding: Value = serde_json::from_str(line).unwrap();
-            let uid = finding.pointer("/finding_info/analytic/uid").and_then(Value::as_str).unwrap();
-            (uid.to_owned(), finding)
-        })
-        .collect()
+    let found = command::told(&mut command);
+    found.into_iter().map(|finding| (analytic(&finding).to_owned(), finding)).collect()
 }
 
 fn detections(name: &str, policy: Option<&Path>) -> Vec<String> {

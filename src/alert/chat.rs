@@ -77,8 +77,8 @@ fn description(alert: &Alert) -> String {
     for note in alert.notes() {
         parts.push(format!("⚠️ {}", own(note, 300)));
     }
-    if let Some(lead) = alert.lead().filter(|lead| !lead.matched.summary.is_empty()) {
-        parts.push(text(&lead.matched.summary, 600));
+    if let Some(summary) = alert.lead_summary() {
+        parts.push(text(summary, 600));
     }
     let mut facts = vec![
         format!("*What:* {}", text(&words::what(activity), 300)),

@@ -47,16 +47,12 @@ pub fn text_within(alert: &Alert, limits: Limits) -> String {
         page.words(0, &format!("NOTE: {}", told_openly(note, limits.text)));
         page.blank();
     }
-    if let Some(lead) = alert.lead().filter(|lead| !lead.matched.summary.is_empty()) {
-        page.words(0, &told(&lead.matched.summary, limits.text));
+    if let Some(summary) = alert.lead_summary() {
+        page.words(0, &told(summary, limits.text));
         page.blank();
     }
-    page.row("What", 7, &told(&words::what(activity), limits.text));
-    page.row("Who", 7, &told(&words::who(activity), limits.text));
-    page.row("Where", 7, &told(&words::place(activity), limits.text));
-    page.row("When", 7, &told(&words::when(activity), limits.text));
-    if let Some(origin) = words::origin(activity) {
-        page.row("From", 7, &told(&origin, limits.text));
+    for (label, fact) in words::facts(activity) {
+        page.row(label, 7, &told(&fact, limits.text));
     }
     page.section("WHY IT MATTERS");
     page.words(0, words::why(alert));

@@ -93,4 +93,9 @@ impl Alert {
     pub fn lead(&self) -> Option<&Finding> {
         self.findings.first()
     }
+
+    /// What the most severe finding says, where it says something.
+    pub fn lead_summary(&self) -> Option<&str> {
+        self.lead().map(|lead| lead.matched.summary.as_str()).filter(|summary| !summary.is_empty())
+    }
 }

@@ -32,18 +32,14 @@ pub fn text(alert: &Alert, colour: bool) -> String {
     block.text.push(' ');
     block.text.push_str(&paint(&told(&words::headline(alert), 200), STRONG, colour));
     block.text.push('\n');
-    if let Some(lead) = alert.lead().filter(|lead| !lead.matched.summary.is_empty()) {
-        block.row("", &told(&lead.matched.summary, TEXT), Style::new());
+    if let Some(summary) = alert.lead_summary() {
+        block.row("", &told(summary, TEXT), Style::new());
     }
     for note in alert.notes() {
         block.row("note", &told_openly(note, TEXT), DOUBT);
     }
-    block.row("what", &told(&words::what(activity), TEXT), Style::new());
-    block.row("who", &told(&words::who(activity), TEXT), Style::new());
-    block.row("where", &told(&words::place(activity), TEXT), Style::new());
-    block.row("when", &told(&words::when(activity), TEXT), Style::new());
-    if let Some(origin) = words::origin(activity) {
-        block.row("from", &told(&origin, TEXT), Style::new());
+    for (label, fact) in words::facts(activity) {
+        block.row(&label.to_lowercase(), &told(&fact, TEXT), Style::new());
     }
     for (number, finding) in alert.findings.iter().enumerate() {
         let name = format!("{} [{}, score {}]", finding.detection.id, finding.severity, finding.score);

@@ -45,6 +45,17 @@ pub fn about(subject: &Subject) -> String {
     }
 }
 
+/// What every form tells of an activity: a label, and one line each.
+pub fn facts(activity: &Activity) -> impl Iterator<Item = (&'static str, String)> {
+    let known = [
+        ("What", what(activity)),
+        ("Who", who(activity)),
+        ("Where", place(activity)),
+        ("When", when(activity)),
+    ];
+    known.into_iter().chain(origin(activity).map(|origin| ("From", origin)))
+}
+
 /// What happened, in one line.
 pub fn what(activity: &Activity) -> String {
     match &activity.action {

@@ -1,4 +1,4 @@
-//! Which files are read, and which facts stand beside them.
+//! Which files are read, which facts stand beside them, and what could not be read.
 
 use std::collections::HashMap;
 use std::fs;
@@ -104,6 +104,15 @@ fn collect(folder: &Path, files: &mut Vec<PathBuf>, depth: usize) -> miette::Res
         }
     }
     Ok(())
+}
+
+/// How many unreadable places are named one by one.
+pub const NAMED: usize = 10;
+
+/// Names one on standard error. An empty place is the whole file.
+pub fn tell_unreadable(file: &str, place: &str, reason: &str) {
+    let place = if place.is_empty() { String::new() } else { format!(", {place}") };
+    eprintln!("unreadable: {file}{place}: {reason}");
 }
 
 /// The facts for each file: the folder that was named, else the nearest `facts/` from beside the file

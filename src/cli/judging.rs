@@ -7,37 +7,44 @@ use std::sync::Arc;
 use chrono::TimeDelta;
 use imagewarden::activity::Activity;
 use imagewarden::alert::Alert;
+use imagewarden::alert::report::PolicyText;
 use imagewarden::history::InMemory;
 use imagewarden::history::deliver::{Fate, Publisher};
 use imagewarden::learn;
 use imagewarden::lookup::Lookup;
 use imagewarden::pipeline::{Pipeline, Processed};
-use imagewarden::policy::Policy;
+use imagewarden::policy::{self, Policy};
 use miette::{Context, IntoDiagnostic, miette};
 
 use super::inputs::{self, Input};
 use super::{Judging, Outcome};
 
-/// How many unreadable records are named one by one.
-const NAMED: usize = 10;
-
 /// Loads the policy that was named, else `policy.yaml` here, else the built-in one.
 pub fn policy(named: Option<&Path>) -> miette::Result<Policy> {
-    Ok(file(named)?.unwrap_or_else(|| Policy::bundled().clone()))
+    match policy_file(named) {
+        Some(path) => Ok(policy::load_file(path)?),
+        None => Ok(Policy::bundled().clone()),
+    }
 }
 
 /// As [`policy`]. The built-in one says what the defaults say (a test holds it to that), and here it need
-/// not be read.
+/// not be parsed.
 pub fn policy_or_default(named: Option<&Path>) -> miette::Result<Policy> {
-    Ok(file(named)?.unwrap_or_default())
+    Ok(policy_and_text(named)?.0)
 }
 
-fn file(named: Option<&Path>) -> miette::Result<Option<Policy>> {
-    Ok(policy_file(named).map(imagewarden::policy::load_file).transpose()?)
+/// As [`policy_or_default`], with the text that it was read from.
+pub fn policy_and_text(named: Option<&Path>) -> miette::Result<(Policy, PolicyText)> {
+    let Some(path) = policy_file(named) else {
+        let name = "the built-in policy".to_owned();
+        return Ok((Policy::default(), PolicyText { name, yaml: policy::BUNDLED.to_owned() }));
+    };
+    let (policy, yaml) = policy::load_with_text(path)?;
+    Ok((policy, PolicyText { name: path.display().to_string(), yaml }))
 }
 
-/// The policy's file; `None` where the built-in one is used.
-pub fn policy_file(named: Option<&Path>) -> Option<&Path> {
+/// `None` where the built-in policy is used.
+fn policy_file(named: Option<&Path>) -> Option<&Path> {
     let here = Path::new("policy.yaml");
     named.or_else(|| here.is_file().then_some(here))
 }
@@ -82,8 +89,8 @@ pub async fn judge(paths: &[PathBuf], options: &Judging) -> miette::Result<Judge
         })
         .collect();
     activities.sort_by_key(|(activity, _)| activity.time);
-    let history = history(options.seed.as_deref()).await?;
-    let warm_up = !options.no_warm_up && options.seed.is_none();
+    let history = history(options.beginning.seed.as_deref()).await?;
+    let warm_up = options.beginning.warm_up();
     if options.live {
         let live = live(options.account.as_deref()).await?;
         for (activity, _) in activities {
@@ -155,13 +162,13 @@ fn count(input: &Input, judged: &mut Judged) {
     let reading = &input.reading;
     judged.ignored += reading.ignored;
     judged.unreadable += reading.unreadable.len();
-    for unreadable in reading.unreadable.iter().take(NAMED) {
-        let place =
-            if unreadable.place.is_empty() { String::new() } else { format!(", {}", unreadable.place) };
-        eprintln!("unreadable: {}{place}: {}", input.name, unreadable.reason);
+    let named = reading.unreadable.iter().take(inputs::NAMED);
+    let unnamed = reading.unreadable.len() - named.len();
+    for unreadable in named {
+        inputs::tell_unreadable(&input.name, &unreadable.place, &unreadable.reason);
     }
-    if reading.unreadable.len() > NAMED {
-        eprintln!("unreadable: {}: and {} more", input.name, reading.unreadable.len() - NAMED);
+    if unnamed > 0 {
+        eprintln!("unreadable: {}: and {unnamed} more", input.name);
     }
     if !reading.unreadable.is_empty() && reading.activities.is_empty() && reading.ignored == 0 {
         judged.outcome = Outcome::Unreadable;

@@ -7,21 +7,15 @@ use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 use clap::Args;
-use imagewarden::archive::{self, Fetch, Input, Summary};
+use imagewarden::archive::Summary;
 use imagewarden::learn::{Bounds, Draft, Learner};
 use imagewarden::lookup::{Fact, FactKey, Lookup, Recorded};
 use imagewarden::policy::{self, Policy, Zone};
-use imagewarden::source::Surroundings;
 use miette::{Context, IntoDiagnostic};
 
-use super::hunt::remote::{self, Found};
-use super::hunt::show::{Bar, Interrupt};
-use super::hunt::{facts_of, when};
+use super::archives::{self, Found, Interrupt, Reading, when};
 use super::inputs::FactFolders;
 use super::{Outcome, account, judging, output};
-
-/// Unreadable places that are named one by one.
-const NAMED: usize = 10;
 
 #[derive(Args)]
 pub struct Options {
@@ -46,49 +40,39 @@ pub struct Options {
     /// Learn from events from here on: `2026-03-01`, or `90d` before now.
     #[arg(long, value_name = "TIME", value_parser = when::since)]
     since: Option<DateTime<Utc>>,
-    /// Leave out events later than this. A date means the end of that day.
-    #[arg(long, value_name = "TIME", value_parser = when::until)]
-    until: Option<DateTime<Utc>>,
-    /// Recorded facts, as the AWS CLI prints them. Default: `facts/` beside the logs.
-    #[arg(long, value_name = "DIR", conflicts_with = "live")]
-    facts: Option<PathBuf>,
-    /// Ask AWS for facts, with the credentials of the environment.
-    #[arg(long)]
-    live: bool,
+    #[command(flatten)]
+    reading: Reading,
     /// The account of records that name none.
     #[arg(long, value_name = "ID", value_parser = account)]
     account: Option<String>,
-    /// Files read at the same time. Default: one for each core.
-    #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(u16).range(1..))]
-    jobs: Option<u16>,
 }
 
 pub async fn run(options: Options) -> miette::Result<Outcome> {
     // What cannot work is said before anything is read.
-    let merge = options.merge.as_deref().map(read_policy).transpose()?;
+    let merge = options.merge.as_deref().map(policy::load_with_text).transpose()?;
     if options.seed_table.is_some() && cfg!(not(feature = "aws")) {
         return Err(miette::miette!(
             help = "build it with `cargo build --release --features aws`, or write a file with --seed",
             "this build cannot write into DynamoDB"
         ));
     }
-    let base = merge.as_ref().map_or_else(Policy::default, |(_, policy)| policy.clone());
-    let mut folders = FactFolders::new(options.facts.as_deref())?;
-    let Found { inputs, fetch } = remote::inputs(&options.paths).await?;
+    let base = merge.as_ref().map_or_else(Policy::default, |(policy, _)| policy.clone());
+    let mut folders = FactFolders::new(options.reading.facts.as_deref())?;
+    let found = Found::at(&options.paths).await?;
     let mut learner = Learner::new(base, options.zone.clone(), Bounds::default());
-    let summary = read(&inputs, fetch, &options, &mut learner)?;
+    let summary = read(&found, &options, &mut learner)?;
     if summary.yielded_nothing() {
         // A policy of nothing would look like one of something.
-        unreadable(&summary);
+        archives::tell_unreadable(&summary);
         return Ok(Outcome::Unreadable);
     }
-    let draft = if options.live {
+    let draft = if options.reading.live {
         learner.conclude(&judging::live(options.account.as_deref()).await?).await
     } else {
-        learner.conclude(&Several::beside(&inputs, &mut folders)?).await
+        learner.conclude(&Several::beside(&found, &mut folders)?).await
     };
     let text = match (&merge, &options.merge) {
-        (Some((text, policy)), Some(path)) => {
+        (Some((policy, text)), Some(path)) => {
             imagewarden::learn::diff(text, &path.display().to_string(), policy, &draft).into_diagnostic()?
         }
         _ => draft.to_yaml()?,
@@ -104,38 +88,11 @@ pub async fn run(options: Options) -> miette::Result<Outcome> {
     Ok(Outcome::Ran)
 }
 
-fn read_policy(path: &Path) -> miette::Result<(String, Policy)> {
-    let policy = policy::load_file(path)?;
-    let text = fs::read_to_string(path)
-        .into_diagnostic()
-        .wrap_err_with(|| format!("cannot read {}", path.display()))?;
-    Ok((text, policy))
-}
-
-/// Reads everything, with a bar on a terminal. Ctrl-C ends the reading, and what was seen counts.
-fn read(
-    inputs: &[Input],
-    fetch: Option<Arc<dyn Fetch>>,
-    options: &Options,
-    learner: &mut Learner,
-) -> miette::Result<Summary> {
-    let surroundings = Surroundings {
-        account: options.account.clone(),
-        region: None,
-        received: Utc::now(),
-        flow_log_format: None,
-    };
-    let mut reading = archive::Options::new(surroundings);
-    if let Some(jobs) = options.jobs {
-        reading.jobs = usize::from(jobs);
-    }
-    reading.fetch = fetch;
-    let interrupt = Interrupt::listen();
-    interrupt.stops(reading.progress.clone());
-    let bar = Bar::start(inputs, reading.progress.clone());
-    let summary = archive::scan(inputs, &reading, |batch| {
+/// Ctrl-C ends the reading, and what was seen counts.
+fn read(found: &Found, options: &Options, learner: &mut Learner) -> miette::Result<Summary> {
+    let (since, until) = (options.since, options.reading.until);
+    options.reading.run(found, options.account.as_deref(), &Interrupt::listen(), |batch| {
         for activity in batch.activities {
-            let (since, until) = (options.since, options.until);
             if since.is_none_or(|since| activity.time >= since)
                 && until.is_none_or(|until| activity.time < until)
             {
@@ -143,9 +100,7 @@ fn read(
             }
         }
         Ok(())
-    });
-    bar.end();
-    summary.into_diagnostic()
+    })
 }
 
 fn write(path: Option<&Path>, text: &str) -> miette::Result<()> {
@@ -198,19 +153,8 @@ async fn seed_table(_: &Learner, _: &str) -> miette::Result<()> {
     Ok(())
 }
 
-/// What could not be read.
-fn unreadable(summary: &Summary) {
-    for problem in summary.problems.iter().take(NAMED) {
-        let place = if problem.place.is_empty() { String::new() } else { format!(", {}", problem.place) };
-        eprintln!("unreadable: {}{place}: {}", problem.file, problem.reason);
-    }
-    if summary.unreadable > NAMED as u64 {
-        eprintln!("unreadable: and {} more", summary.unreadable - NAMED as u64);
-    }
-}
-
 fn tell(summary: &Summary, learner: &Learner, draft: &Draft, merging: bool) {
-    unreadable(summary);
+    archives::tell_unreadable(summary);
     if summary.stopped {
         eprintln!("warning: ended early: the policy is of what was read until then");
     }
@@ -228,10 +172,10 @@ fn tell(summary: &Summary, learner: &Learner, draft: &Draft, merging: bool) {
 struct Several(Vec<Arc<Recorded>>);
 
 impl Several {
-    fn beside(inputs: &[Input], folders: &mut FactFolders) -> miette::Result<Self> {
+    fn beside(found: &Found, folders: &mut FactFolders) -> miette::Result<Self> {
         let mut all: Vec<Arc<Recorded>> = Vec::new();
-        for file in 0..inputs.len() {
-            let facts = facts_of(inputs, file, folders)?;
+        for file in 0..found.inputs.len() {
+            let facts = found.facts_of(file, folders)?;
             if !all.iter().any(|known| Arc::ptr_eq(known, &facts)) {
                 all.push(facts);
             }

@@ -1,5 +1,6 @@
 //! What the command line takes, and one file a command.
 
+mod archives;
 mod check;
 mod detections;
 mod explain;
@@ -15,6 +16,7 @@ mod user_data;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use imagewarden::detection::shape;
 use imagewarden::severity::Severity;
 use miette::{Context, IntoDiagnostic};
 
@@ -69,12 +71,26 @@ pub struct Judging {
     /// The account of records that name none.
     #[arg(long, value_name = "ID", value_parser = account)]
     account: Option<String>,
+    #[command(flatten)]
+    beginning: Beginning,
+}
+
+/// What the history begins with.
+#[derive(Args, Clone)]
+struct Beginning {
     /// Tell first sightings at once, instead of learning from them.
     #[arg(long)]
     no_warm_up: bool,
     /// First sightings to begin with, as `learn --seed` writes them; then no warm-up is needed.
     #[arg(long, value_name = "FILE")]
     seed: Option<PathBuf>,
+}
+
+impl Beginning {
+    /// Whether first sightings are learnt from before any is told.
+    fn warm_up(&self) -> bool {
+        !self.no_warm_up && self.seed.is_none()
+    }
 }
 
 /// How alerts are printed.
@@ -120,10 +136,9 @@ fn wait(command: impl Future<Output = miette::Result<Outcome>>) -> miette::Resul
 }
 
 fn account(text: &str) -> Result<String, String> {
-    if text.len() == 12 && text.bytes().all(|byte| byte.is_ascii_digit()) {
-        Ok(text.to_owned())
-    } else {
-        Err("an AWS account id has twelve digits".to_owned())
+    match shape::account(text) {
+        Some(account) => Ok(account.to_owned()),
+        None => Err("an AWS account id has twelve digits".to_owned()),
     }
 }
 

@@ -44,7 +44,7 @@ pub(crate) mod registry;
 mod repository_risk;
 mod runtime;
 mod scan;
-mod shape;
+pub mod shape;
 mod steps;
 #[cfg(test)]
 pub(crate) mod testing;

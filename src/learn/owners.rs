@@ -14,7 +14,7 @@ use crate::activity::{Action, Activity, ImageRef};
 use crate::alert::count;
 use crate::detection::catalog::{self, Known};
 use crate::detection::launch::{self, Image};
-use crate::detection::{Context, Verdict};
+use crate::detection::{Context, Verdict, shape};
 use crate::engine;
 use crate::history::Memory;
 use crate::lookup::{Facts, ImageFact, Lookup};
@@ -233,7 +233,7 @@ impl Learner {
         let own = self.accounts.contains(owner);
         let vendor = place.vendor(owner);
         let refused_by_age = self.base.images.approved.owners.iter().any(|word| place.is(word, owner));
-        if !bad && !refused_by_age && account(owner) && (own || vendor.is_some()) {
+        if !bad && !refused_by_age && shape::account(owner).is_some() && (own || vendor.is_some()) {
             let who = vendor.map_or("an account of this archive".to_owned(), |vendor| vendor.who.to_owned());
             draft.owners.push(Entry::approved(owner.to_owned(), format!("{who}: {}", evidence(&seen))));
             return;
@@ -242,7 +242,12 @@ impl Learner {
             image.malicious.is_none() && image.fact.public == Some(false) && image.launched.seen.is_habit()
         };
         let usual = images.iter().filter(habitual).count();
-        if !bad && !refused_by_age && account(owner) && usual >= OWNER_IMAGES && usual == images.len() {
+        if !bad
+            && !refused_by_age
+            && shape::account(owner).is_some()
+            && usual >= OWNER_IMAGES
+            && usual == images.len()
+        {
             let entry = Entry::approved(owner.to_owned(), evidence(&seen));
             draft.owners.push(entry.review("a foreign account that shares its images with this one"));
             return;
@@ -312,10 +317,6 @@ fn known(activity: &Activity, context: &Context<'_>) -> Option<ImageFact> {
     }
 }
 
-fn account(text: &str) -> bool {
-    text.len() == 12 && text.bytes().all(|byte| byte.is_ascii_digit())
-}
-
 /// What the policy takes as an image's id.
 fn image_id(text: &str) -> bool {
     text.strip_prefix("ami-").is_some_and(|id| {
@@ -328,9 +329,7 @@ fn image_id(text: &str) -> bool {
 fn facts_command(unknown: &BTreeMap<(String, String), BTreeSet<String>>) -> Option<String> {
     let mut lines = Vec::new();
     for ((_, region), images) in unknown.iter().take(8) {
-        let sound =
-            region.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-');
-        if !sound || region.is_empty() {
+        if shape::region(region).is_none() {
             continue;
         }
         let ids: Vec<&str> = images.iter().take(COMMAND_IMAGES).map(String::as_str).collect();

@@ -55,6 +55,14 @@ impl Policy {
 /// # Errors
 /// As [`Policy::parse`], and where the file cannot be read.
 pub fn load_file(path: &Path) -> Result<Policy, PolicyError> {
+    load_with_text(path).map(|(policy, _)| policy)
+}
+
+/// As [`load_file`], with the file's text for whoever shows it or adds to it.
+///
+/// # Errors
+/// As [`load_file`].
+pub fn load_with_text(path: &Path) -> Result<(Policy, String), PolicyError> {
     let path = path
         .to_str()
         .and_then(|text| text.strip_prefix("file:"))
@@ -66,7 +74,7 @@ pub fn load_file(path: &Path) -> Result<Policy, PolicyError> {
     // One byte more than is allowed tells a long file from one that just fits.
     file.take(LONGEST as u64 + 1).read_to_end(&mut bytes).map_err(unreadable)?;
     let text = String::from_utf8(bytes).map_err(|_| PolicyError::NotText { name: name.clone() })?;
-    Policy::parse(&text, &name)
+    Ok((Policy::parse(&text, &name)?, text))
 }
 
 /// Reads a policy that may name these detections.

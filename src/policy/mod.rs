@@ -25,7 +25,7 @@ mod value;
 mod warnings;
 
 pub use error::{Invalid, PolicyError};
-pub use load::{BUNDLED, load_file};
+pub use load::{BUNDLED, load_file, load_with_text};
 pub use value::{Cidr, Hours, Span, Zone};
 use value::{date, dates, section};
 

@@ -1,5 +1,10 @@
 //! Events as their services send them, made small.
 
+use std::io::Write;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use flate2::{Compression, write::GzEncoder};
 use serde_json::{Value, json};
 
 use super::{ACCOUNT, REGION};
@@ -97,4 +102,11 @@ pub fn sqs(bodies: &[String]) -> Value {
         })
         .collect();
     json!({"Records": records})
+}
+
+/// A batch of log lines as CloudWatch Logs hands it over: compressed.
+pub fn log_batch(text: &str) -> Value {
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
+    encoder.write_all(text.as_bytes()).unwrap();
+    json!({"awslogs": {"data": STANDARD.encode(encoder.finish().unwrap())}})
 }

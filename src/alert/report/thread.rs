@@ -156,18 +156,16 @@ fn message(alert: &Alert, opening: bool) -> Html {
     html.raw("<li class=\"s").shown(&alert.severity().id().to_string(), 1).raw("\"><h3><time datetime=\"");
     html.shown(&machine(activity.time), 40).raw("\">").shown(&words::when(activity), 120);
     html.raw("</time> ").told(&words::headline(alert), 200).raw("</h3>");
-    if let Some(lead) = alert.lead().filter(|lead| !lead.matched.summary.is_empty()) {
-        html.raw("<p class=\"lead\">").told(&lead.matched.summary, TEXT).raw("</p>");
+    if let Some(summary) = alert.lead_summary() {
+        html.raw("<p class=\"lead\">").told(summary, TEXT).raw("</p>");
     }
     if let Some(note) = &alert.policy_note {
         html.raw("<p class=\"note\">").shown(note, TEXT).raw("</p>");
     }
     html.raw("<dl>");
-    fact(&mut html, "What", &words::what(activity));
-    fact(&mut html, "Who", &words::who(activity));
-    fact(&mut html, "Where", &words::place(activity));
-    if let Some(origin) = words::origin(activity) {
-        fact(&mut html, "From", &origin);
+    // When it was stands in the heading.
+    for (label, fact) in words::facts(activity).filter(|(label, _)| *label != "When") {
+        html.raw("<dt>").raw(label).raw("</dt><dd>").told(&fact, TEXT).raw("</dd>");
     }
     html.raw("</dl>");
     if opening {
@@ -206,10 +204,6 @@ fn message(alert: &Alert, opening: bool) -> Html {
     }
     html.raw("</p></li>");
     html
-}
-
-fn fact(html: &mut Html, label: &'static str, text: &str) {
-    html.raw("<dt>").raw(label).raw("</dt><dd>").told(text, TEXT).raw("</dd>");
 }
 
 fn finding(html: &mut Html, finding: &Finding, summary: bool) {

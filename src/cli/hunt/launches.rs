@@ -9,10 +9,11 @@ use chrono::{DateTime, Utc};
 use imagewarden::activity::Action;
 use imagewarden::alert::Alert;
 use imagewarden::alert::report::Unjudged;
-use imagewarden::detection::{Subject, Verdict};
+use imagewarden::detection::{Subject, Verdict, shape};
 use imagewarden::engine::Judgement;
+use imagewarden::text::clean;
 
-use super::super::output;
+use crate::cli::output;
 
 /// The check that cannot tell without the owner.
 const CHECK: &str = "machine-image-not-approved";
@@ -133,10 +134,12 @@ impl Launches {
 
     /// One command a region, more where there are more images than one takes. A filter finds those that are
     /// there; a list of ids would fail as a whole when one is gone.
+    ///
+    /// Names come from events: nothing but ids and regions gets into a command.
     pub fn commands(&self) -> Vec<String> {
         let mut regions: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
         for (_, region, image) in self.0.keys() {
-            if is_image(image) && is_region(region) {
+            if shape::image(image).is_some() && shape::region(region).is_some() {
                 regions.entry(region).or_default().insert(image);
             }
         }
@@ -157,21 +160,9 @@ impl Launches {
     }
 }
 
-/// Names come from events: nothing but ids and regions gets into a command.
-fn is_image(text: &str) -> bool {
-    text.strip_prefix("ami-")
-        .is_some_and(|hex| !hex.is_empty() && hex.bytes().all(|it| it.is_ascii_hexdigit()))
-}
-
-fn is_region(text: &str) -> bool {
-    let lower = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
-    text.starts_with(|it: char| it.is_ascii_lowercase()) && text.len() <= 32 && text.bytes().all(lower)
-}
-
-/// What stands in events may bring control characters along.
+/// What stands in events may be of any length, bring control characters along, or be nothing.
 fn printable(text: &str) -> String {
     const LONGEST: usize = 120;
-    let shown: String =
-        text.chars().take(LONGEST).map(|it| if it.is_control() { '\u{fffd}' } else { it }).collect();
+    let shown = clean(text, LONGEST);
     if shown.is_empty() { "unknown".to_owned() } else { shown }
 }

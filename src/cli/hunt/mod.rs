@@ -2,11 +2,9 @@
 
 mod launches;
 mod output;
-pub(super) mod remote;
-pub mod show;
-pub mod when;
+mod show;
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -14,22 +12,21 @@ use chrono::{DateTime, Utc};
 use clap::Args;
 use imagewarden::activity::Activity;
 use imagewarden::alert::Alert;
-use imagewarden::archive::{self, Fetch, Input, Progress, Sorted, Summary};
+use imagewarden::archive::{Sorted, Summary};
 use imagewarden::detection::REGISTRY;
 use imagewarden::history::deliver::Fate;
 use imagewarden::lookup::{Lookup, Recorded};
 use imagewarden::pipeline::Processed;
 use imagewarden::policy::Policy;
 use imagewarden::severity::Severity;
-use imagewarden::source::Surroundings;
 use miette::IntoDiagnostic;
 
+use super::archives::{Found, Interrupt, Reading, when};
 use super::inputs::FactFolders;
-use super::{Outcome, account, judging, severity};
+use super::{Beginning, Outcome, account, judging, severity};
 use launches::Launches;
 use output::{Format, Output};
-use remote::Found;
-use show::{Interrupt, Tally};
+use show::{Tally, Told};
 
 /// How many activities go by between two looks at what the history may forget.
 const FORGET_AFTER: usize = 4_096;
@@ -45,9 +42,8 @@ pub struct Options {
     /// now. Earlier events are only remembered.
     #[arg(long, value_name = "TIME", value_parser = when::since)]
     since: Option<DateTime<Utc>>,
-    /// Leave out events later than this. A date means the end of that day.
-    #[arg(long, value_name = "TIME", value_parser = when::until)]
-    until: Option<DateTime<Utc>>,
+    #[command(flatten)]
+    reading: Reading,
     /// Only events of this account; may be repeated. One alone is also the account of records that name
     /// none.
     #[arg(long, value_name = "ID", value_parser = account)]
@@ -70,24 +66,11 @@ pub struct Options {
     /// The policy. Default: `policy.yaml` here, else the built-in one.
     #[arg(long, value_name = "FILE")]
     policy: Option<PathBuf>,
-    /// Recorded facts, as the AWS CLI prints them. Default: `facts/` beside the logs.
-    #[arg(long, value_name = "DIR", conflicts_with = "live")]
-    facts: Option<PathBuf>,
-    /// Ask AWS for facts, with the credentials of the environment.
-    #[arg(long)]
-    live: bool,
     /// Exit with 2 if any file or record could not be read.
     #[arg(long)]
     strict: bool,
-    /// Tell first sightings at once, instead of learning from them.
-    #[arg(long)]
-    no_warm_up: bool,
-    /// First sightings to begin with, as `learn --seed` writes them; then no warm-up is needed.
-    #[arg(long, value_name = "FILE")]
-    seed: Option<PathBuf>,
-    /// Files read at the same time. Default: one for each core.
-    #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(u16).range(1..))]
-    jobs: Option<u16>,
+    #[command(flatten)]
+    beginning: Beginning,
     /// Activities kept in memory; more go to disk. For tests.
     #[arg(long, value_name = "NUMBER", hide = true)]
     in_memory: Option<usize>,
@@ -99,7 +82,7 @@ impl Options {
         let mut told = Vec::new();
         let time = |time: &DateTime<Utc>| time.format("%Y-%m-%d %H:%M UTC").to_string();
         told.extend(self.since.as_ref().map(|since| format!("Only events since {}.", time(since))));
-        told.extend(self.until.as_ref().map(|until| format!("Only events before {}.", time(until))));
+        told.extend(self.reading.until.as_ref().map(|until| format!("Only events before {}.", time(until))));
         for (what, listed) in
             [("accounts", &self.account), ("regions", &self.region), ("detections", &self.detection)]
         {
@@ -120,13 +103,13 @@ fn detection(text: &str) -> Result<String, String> {
 }
 
 pub async fn run(options: Options) -> miette::Result<Outcome> {
-    let policy = judging::policy_or_default(options.policy.as_deref())?;
-    let mut facts = FactFolders::new(options.facts.as_deref())?;
-    let Found { inputs, fetch } = remote::inputs(&options.paths).await?;
+    let (policy, policy_text) = judging::policy_and_text(options.policy.as_deref())?;
+    let mut folders = FactFolders::new(options.reading.facts.as_deref())?;
+    let found = Found::at(&options.paths).await?;
     let mut output = Output::open(options.output.as_deref(), options.format)?;
     let started = Instant::now();
     let interrupt = Interrupt::listen();
-    let (sorted, summary) = read(&inputs, fetch, &options, &interrupt)?;
+    let (sorted, summary) = read(&found, &options, &interrupt)?;
     let mut hunt = Hunt {
         options: &options,
         policy: &policy,
@@ -135,8 +118,8 @@ pub async fn run(options: Options) -> miette::Result<Outcome> {
         tally: Tally::default(),
         launches: Launches::default(),
     };
-    let beside = |file: usize| facts_of(&inputs, file, &mut facts);
-    if options.live {
+    let beside = |file: usize| found.facts_of(file, &mut folders);
+    if options.reading.live {
         let account = options.account.first().map(String::as_str);
         let live = judging::live(account).await?;
         hunt.judge(sorted, Some(&live), beside).await?;
@@ -144,38 +127,23 @@ pub async fn run(options: Options) -> miette::Result<Outcome> {
         hunt.judge(sorted, None::<&Recorded>, beside).await?;
     }
     let Hunt { tally, launches, .. } = hunt;
-    let told =
-        show::Told { summary: &summary, tally: &tally, launches: &launches, elapsed: started.elapsed() };
-    output.finish(&told, &options)?;
+    let told = Told { summary: &summary, tally: &tally, launches: &launches, elapsed: started.elapsed() };
+    output.finish(&told, &options, policy_text)?;
     show::summary(&told);
-    Ok(outcome(&options, &inputs, &summary))
+    Ok(outcome(&options, &found, &summary))
 }
 
-/// Reads everything, with a bar on a terminal. Activities come out in the order of their times.
-fn read(
-    inputs: &[Input],
-    fetch: Option<Arc<dyn Fetch>>,
-    options: &Options,
-    interrupt: &Interrupt,
-) -> miette::Result<(Sorted, Summary)> {
+/// Activities come out in the order of their times.
+fn read(found: &Found, options: &Options, interrupt: &Interrupt) -> miette::Result<(Sorted, Summary)> {
     let alone = match options.account.as_slice() {
-        [one] => Some(one.clone()),
+        [one] => Some(one.as_str()),
         _ => None,
     };
-    let received = Utc::now();
-    let surroundings = Surroundings { account: alone, region: None, received, flow_log_format: None };
-    let mut reading = archive::Options::new(surroundings);
-    if let Some(jobs) = options.jobs {
-        reading.jobs = usize::from(jobs);
-    }
-    reading.fetch = fetch;
-    let progress: Arc<Progress> = reading.progress.clone();
-    interrupt.stops(progress.clone());
-    let bar = show::Bar::start(inputs, progress);
     let mut sorted = options.in_memory.map_or_else(Sorted::default, Sorted::new);
-    let summary = archive::scan(inputs, &reading, |batch| sorted.add(batch, |it| wanted(it, options)));
-    bar.end();
-    Ok((sorted, summary.into_diagnostic()?))
+    let summary = options
+        .reading
+        .run(found, alone, interrupt, |batch| sorted.add(batch, |activity| wanted(activity, options)))?;
+    Ok((sorted, summary))
 }
 
 /// Whether an event is asked about. What came earlier than `--since` still says what is new after it.
@@ -183,24 +151,11 @@ fn wanted(activity: &Activity, options: &Options) -> bool {
     let listed = |list: &[String], value: &String| list.is_empty() || list.contains(value);
     listed(&options.account, &activity.account)
         && listed(&options.region, &activity.region)
-        && options.until.is_none_or(|until| activity.time < until)
+        && options.reading.until.is_none_or(|until| activity.time < until)
 }
 
-/// The facts beside a file. What has no place on disk has those beside the current folder.
-pub fn facts_of(inputs: &[Input], file: usize, facts: &mut FactFolders) -> miette::Result<Arc<Recorded>> {
-    let here = Path::new(".");
-    match inputs.get(file) {
-        Some(Input::File { path, root }) => {
-            let folder = path.parent().unwrap_or(here);
-            let root = if root == path { folder } else { root };
-            facts.beside(root, folder)
-        }
-        _ => facts.beside(here, here),
-    }
-}
-
-fn outcome(options: &Options, inputs: &[Input], summary: &Summary) -> Outcome {
-    let nothing = summary.yielded_nothing() && !inputs.is_empty();
+fn outcome(options: &Options, found: &Found, summary: &Summary) -> Outcome {
+    let nothing = summary.yielded_nothing() && !found.inputs.is_empty();
     if nothing || options.strict && summary.unreadable > 0 { Outcome::Unreadable } else { Outcome::Ran }
 }
 
@@ -222,8 +177,8 @@ impl Hunt<'_> {
         live: Option<&L>,
         mut beside: impl FnMut(usize) -> miette::Result<Arc<Recorded>>,
     ) -> miette::Result<()> {
-        let history = judging::history(self.options.seed.as_deref()).await?;
-        let warm_up = !self.options.no_warm_up && self.options.seed.is_none();
+        let history = judging::history(self.options.beginning.seed.as_deref()).await?;
+        let warm_up = self.options.beginning.warm_up();
         self.interrupt.goes_on();
         for (number, entry) in sorted.in_order().into_diagnostic()?.enumerate() {
             if self.interrupt.is_raised() {
@@ -253,13 +208,13 @@ impl Hunt<'_> {
     fn tell(&mut self, processed: &Processed) -> miette::Result<()> {
         self.tally.activities += 1;
         self.tally.suppressed += processed.suppressed.len() as u64;
-        if !self.options.live {
+        if !self.options.reading.live {
             self.launches.add(&processed.judgement);
         }
         for (alert, fate) in &processed.alerts {
             if *fate != Fate::Published {
                 self.tally.repetitions += 1;
-            } else if launches::is_unjudged(alert) && !self.options.live {
+            } else if launches::is_unjudged(alert) && !self.options.reading.live {
                 // Told with the other launches of its image.
             } else if self.shows(alert) {
                 self.tally.add(alert);

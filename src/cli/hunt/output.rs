@@ -11,9 +11,9 @@ use imagewarden::alert::{self, Alert};
 use imagewarden::archive::Problem;
 use miette::{Context, IntoDiagnostic};
 
-use super::super::{judging, output};
 use super::Options;
 use super::show::Told;
+use crate::cli::output;
 
 /// How alerts are printed.
 #[derive(ValueEnum, Clone, Copy, PartialEq, Eq)]
@@ -71,42 +71,32 @@ impl Output {
     }
 
     /// What goes behind all alerts.
-    pub fn finish(&mut self, told: &Told<'_>, options: &Options) -> miette::Result<()> {
-        let text = if told.launches.is_empty() { String::new() } else { told.launches.text() };
+    pub fn finish(&mut self, told: &Told<'_>, options: &Options, policy: PolicyText) -> miette::Result<()> {
         match self.format {
             Format::Html => {
-                let summary = page(told, options)?;
-                self.report.write(&mut self.to, &summary).into_diagnostic()?;
+                self.report.write(&mut self.to, &page(told, options, policy)).into_diagnostic()?;
             }
-            Format::Text if !text.is_empty() => {
+            Format::Text | Format::Json if told.launches.is_empty() => {}
+            Format::Text => {
                 let blank = if self.first { "" } else { "\n" };
-                write!(self.to, "{blank}{text}").into_diagnostic()?;
+                write!(self.to, "{blank}{}", told.launches.text()).into_diagnostic()?;
             }
-            Format::Text => {}
             // Lines of OCSF and nothing else.
-            Format::Json => eprint!("{text}"),
+            Format::Json => eprint!("{}", told.launches.text()),
         }
         self.to.flush().into_diagnostic()
     }
 }
 
 /// What the page says beside its alerts.
-fn page(told: &Told<'_>, options: &Options) -> miette::Result<Summary> {
+fn page(told: &Told<'_>, options: &Options, policy: PolicyText) -> Summary {
     let Told { summary, tally, launches, .. } = told;
-    let name = judging::policy_file(options.policy.as_deref());
-    let yaml = match &name {
-        Some(path) => std::fs::read_to_string(path)
-            .into_diagnostic()
-            .wrap_err_with(|| format!("cannot read {}", path.display()))?,
-        None => imagewarden::policy::BUNDLED.to_owned(),
-    };
-    let name = name.map_or_else(|| "the built-in policy".to_owned(), |path| path.display().to_string());
     let commands = launches.commands();
     let mut notes = options.filters();
     if told.is_stopped() {
         notes.push("It was interrupted: this is what was found until then.".to_owned());
     }
-    Ok(Summary {
+    Summary {
         sources: options.paths.iter().map(|path| path.display().to_string()).collect(),
         files: summary.files,
         bytes: summary.bytes,
@@ -119,8 +109,8 @@ fn page(told: &Told<'_>, options: &Options) -> miette::Result<Summary> {
         unjudged: launches.images().collect(),
         unjudged_command: (!commands.is_empty()).then(|| commands.join("\n")),
         notes,
-        ..Summary::new(Utc::now(), PolicyText { name, yaml })
-    })
+        ..Summary::new(Utc::now(), policy)
+    }
 }
 
 fn unread(problem: &Problem) -> Unread {

@@ -1,111 +1,14 @@
-//! What is told on standard error: how far it is, and what it came to. And how it is ended.
+//! What is told on standard error in the end.
 
 use std::collections::BTreeMap;
-use std::io::IsTerminal;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::thread::JoinHandle;
 use std::time::Duration;
 
 use imagewarden::alert::Alert;
-use imagewarden::archive::{Input, Progress, Summary};
-use indicatif::{HumanBytes, HumanCount, HumanDuration, ProgressBar, ProgressStyle};
+use imagewarden::archive::Summary;
+use indicatif::{HumanBytes, HumanCount, HumanDuration};
 
 use super::launches::Launches;
-
-/// What could not be read is told one by one up to this.
-const NAMED: usize = 10;
-
-/// Ctrl-C. Once ends the reading, and what was found is judged; again ends that too; a third time
-/// ends the process.
-pub struct Interrupt(Arc<Signal>);
-
-#[derive(Default)]
-struct Signal {
-    raised: AtomicUsize,
-    /// How often it was raised before judging began.
-    before: AtomicUsize,
-    reading: Mutex<Option<Arc<Progress>>>,
-}
-
-impl Interrupt {
-    /// Listens from now on. Where the system does not allow it, Ctrl-C ends the process as ever.
-    pub fn listen() -> Self {
-        let signal = Arc::new(Signal::default());
-        let raised = signal.clone();
-        let listening = ctrlc::set_handler(move || {
-            if raised.raised.fetch_add(1, Ordering::SeqCst) >= 2 {
-                std::process::exit(130);
-            }
-            if let Some(progress) = raised.reading.lock().unwrap_or_else(PoisonError::into_inner).as_ref() {
-                progress.stop();
-            }
-        });
-        if let Err(error) = listening {
-            eprintln!("warning: Ctrl-C will lose what was found: {error}");
-        }
-        Self(signal)
-    }
-
-    /// Ends this reading when raised.
-    pub fn stops(&self, progress: Arc<Progress>) {
-        if self.0.raised.load(Ordering::SeqCst) > 0 {
-            progress.stop();
-        }
-        *self.0.reading.lock().unwrap_or_else(PoisonError::into_inner) = Some(progress);
-    }
-
-    /// What was read is judged now: only another Ctrl-C ends that.
-    pub fn goes_on(&self) {
-        self.0.before.store(self.0.raised.load(Ordering::SeqCst), Ordering::SeqCst);
-    }
-
-    pub fn is_raised(&self) -> bool {
-        self.0.raised.load(Ordering::SeqCst) > self.0.before.load(Ordering::SeqCst)
-    }
-}
-
-/// A bar on a terminal, with rate and time left; nothing anywhere else.
-pub struct Bar {
-    thread: Option<(JoinHandle<()>, std::sync::mpsc::Sender<()>)>,
-}
-
-impl Bar {
-    pub fn start(inputs: &[Input], progress: Arc<Progress>) -> Self {
-        if !std::io::stderr().is_terminal() {
-            return Self { thread: None };
-        }
-        let total: u64 = inputs.iter().map(Input::size).sum();
-        let (bar, template) = if total > 0 {
-            let template = "{bar:32} {bytes}/{total_bytes} {bytes_per_sec}, {eta} left, {msg} records";
-            (ProgressBar::new(total), template)
-        } else {
-            (ProgressBar::new_spinner(), "{spinner} {bytes} {bytes_per_sec}, {msg} records")
-        };
-        if let Ok(style) = ProgressStyle::with_template(template) {
-            bar.set_style(style);
-        }
-        let (end, ended) = std::sync::mpsc::channel();
-        let thread = std::thread::spawn(move || {
-            while ended.recv_timeout(Duration::from_millis(100))
-                == Err(std::sync::mpsc::RecvTimeoutError::Timeout)
-            {
-                bar.set_position(progress.bytes.load(Ordering::Relaxed));
-                bar.set_message(HumanCount(progress.records.load(Ordering::Relaxed)).to_string());
-            }
-            bar.finish_and_clear();
-        });
-        Self { thread: Some((thread, end)) }
-    }
-
-    /// Takes the bar away.
-    pub fn end(self) {
-        if let Some((thread, end)) = self.thread {
-            drop(end);
-            let _ = thread.join();
-        }
-    }
-}
+use crate::cli::archives;
 
 /// Counts of what was judged.
 #[derive(Debug, Default)]
@@ -149,14 +52,7 @@ pub fn summary(told: &Told<'_>) {
     let count = |number: u64, one: &str, many: &str| {
         format!("{} {}", HumanCount(number), if number == 1 { one } else { many })
     };
-    for problem in summary.problems.iter().take(NAMED) {
-        let place = if problem.place.is_empty() { String::new() } else { format!(", {}", problem.place) };
-        eprintln!("unreadable: {}{place}: {}", problem.file, problem.reason);
-    }
-    let unnamed = summary.unreadable.saturating_sub(summary.problems.len().min(NAMED) as u64);
-    if unnamed > 0 {
-        eprintln!("unreadable: and {} more", HumanCount(unnamed));
-    }
+    archives::tell_unreadable(summary);
     let rate = summary.inflated as f64 / elapsed.as_secs_f64().max(0.001);
     let took = if elapsed.as_secs() < 5 {
         format!("{:.1} seconds", elapsed.as_secs_f64())

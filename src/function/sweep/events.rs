@@ -6,7 +6,8 @@ use serde_json::json;
 use tokio::time::Instant;
 
 use super::event_history::{Entry, EventHistory};
-use super::{Ground, Judge, Progress, Swept, gap, known, stopped};
+use super::progress::{OUT_OF_TIME, Progress};
+use super::{Ground, Judge, Swept, known, stopped};
 use crate::activity::Activity;
 use crate::function::reply::Failed;
 use crate::history::cursor::{Counts, Cursor, Window};
@@ -27,15 +28,10 @@ pub(super) async fn sweep<S: Store, J: Judge, H: EventHistory>(
     call: &str,
     swept: &mut Swept,
 ) -> Result<(), Failed> {
-    let (mut progress, cursor) = Progress::load(ground, call).await?;
-    let Some(mut cursor) = cursor else {
-        let cursor = Cursor::begin(ground.now);
-        progress.save(&cursor, ground.now).await?;
-        swept.reached(&cursor, ground.now);
-        swept.notes.push(format!("{call}: the first sweep, which later ones count from"));
+    let first = "the first sweep, which later ones count from";
+    let Some((mut progress, mut cursor)) = Progress::resume(ground, call, first, swept).await? else {
         return Ok(());
     };
-    gap(call, cursor.skip(ground.now), swept);
     let result = slices(ground, history, call, &mut cursor, &mut progress, swept).await;
     swept.reached(&cursor, ground.now);
     result
@@ -56,7 +52,7 @@ async fn slices<S: Store, J: Judge, H: EventHistory>(
         loop {
             // The first page is read whatever the clock says: else a slow account would never be swept.
             if pages > 0 && Instant::now() >= ground.until {
-                swept.notes.push(format!("{call}: out of time; the next sweep goes on there"));
+                swept.note(call, OUT_OF_TIME);
                 return Ok(());
             }
             tokio::time::sleep_until(next_request).await;
@@ -77,16 +73,7 @@ async fn slices<S: Store, J: Judge, H: EventHistory>(
                     cursor.finished();
                 }
             }
-            let saved = progress.save(cursor, ground.now).await;
-            match judged {
-                Err(Failed::OutOfTime(_)) => {
-                    swept.notes.push(format!("{call}: out of time; the next sweep goes on there"));
-                    return saved.map(|_| ());
-                }
-                judged => judged?,
-            }
-            if !saved? {
-                swept.notes.push(format!("{call}: another sweep is at it"));
+            if !progress.keep(cursor, judged, swept).await? {
                 return Ok(());
             }
             token = page.next;

@@ -7,7 +7,8 @@ use chrono::{DateTime, TimeDelta, Utc};
 use tokio::time::Instant;
 
 use super::fleet::{Fleet, Running};
-use super::{Ground, INSTANCES, Judge, Progress, Swept, gap, known, stopped};
+use super::progress::Progress;
+use super::{Ground, INSTANCES, Judge, Swept, known, stopped};
 use crate::activity::{Action, Activity, Cloud, ImageRef, Launch};
 use crate::function::reply::Failed;
 use crate::history::cursor::{Counts, Cursor, Window};
@@ -25,17 +26,10 @@ pub(super) async fn sweep<S: Store, J: Judge, F: Fleet>(
     fleet: &F,
     swept: &mut Swept,
 ) -> Result<(), Failed> {
-    let (mut progress, cursor) = Progress::load(ground, INSTANCES).await?;
-    let Some(mut cursor) = cursor else {
-        let cursor = Cursor::begin(ground.now);
-        progress.save(&cursor, ground.now).await?;
-        swept.reached(&cursor, ground.now);
-        swept
-            .notes
-            .push("instances: the first sweep; those that run by now are taken as they are".to_owned());
+    let first = "the first sweep; those that run by now are taken as they are";
+    let Some((mut progress, mut cursor)) = Progress::resume(ground, INSTANCES, first, swept).await? else {
         return Ok(());
     };
-    gap(INSTANCES, cursor.skip(ground.now), swept);
     let result = slices(ground, fleet, &mut cursor, &mut progress, swept).await;
     swept.reached(&cursor, ground.now);
     result
@@ -49,27 +43,14 @@ async fn slices<S: Store, J: Judge, F: Fleet>(
     swept: &mut Swept,
 ) -> Result<(), Failed> {
     while let Some(window) = cursor.window(ground.now) {
-        let running = match all(ground, fleet, &window, swept).await {
-            Ok(Some(running)) => running,
-            Ok(None) => return Ok(()),
-            Err(failed) => return Err(failed),
-        };
+        let Some(running) = all(ground, fleet, &window, swept).await? else { return Ok(()) };
         let (found, judged) = compare(ground, running).await;
         cursor.count(ground.now.date_naive(), Counts { arrived: 0, missed: found });
         swept.missed_instances = swept.missed_instances.saturating_add(found);
         if judged.is_ok() {
             cursor.finished();
         }
-        let saved = progress.save(cursor, ground.now).await;
-        match judged {
-            Err(Failed::OutOfTime(_)) => {
-                swept.notes.push("instances: out of time; the next sweep goes on there".to_owned());
-                return saved.map(|_| ());
-            }
-            judged => judged?,
-        }
-        if !saved? {
-            swept.notes.push("instances: another sweep is at it".to_owned());
+        if !progress.keep(cursor, judged, swept).await? {
             return Ok(());
         }
     }
@@ -89,7 +70,7 @@ async fn all<S: Store, J: Judge, F: Fleet>(
     let mut token: Option<String> = None;
     loop {
         if token.is_some() && Instant::now() >= ground.until {
-            swept.notes.push("instances: out of time; the next sweep looks at them".to_owned());
+            swept.note(INSTANCES, "out of time; the next sweep looks at them");
             return Ok(None);
         }
         let (page, next) = match fleet.page(&hours, token.as_deref()).await {
@@ -121,8 +102,7 @@ async fn compare<S: Store, J: Judge>(
     ground: &Ground<'_, S, J>,
     running: Vec<Running>,
 ) -> (u64, Result<(), Failed>) {
-    let account = ground.surroundings.account.as_deref().unwrap_or_default();
-    let region = ground.surroundings.region.as_deref().unwrap_or_default();
+    let (account, region) = ground.place();
     let key = |id| Key::new(account, region, Kind::Seen, id);
     let by_reservation = |one: &Running| seen::launch(one.reservation.as_deref(), None).map(key);
     let by_token = |one: &Running| seen::launch(None, one.client_token.as_deref()).map(key);

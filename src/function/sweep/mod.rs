@@ -10,13 +10,15 @@ mod event_history;
 mod events;
 mod fleet;
 mod instances;
+mod progress;
 #[cfg(test)]
 mod tests;
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, Utc};
 use serde::Serialize;
 use tokio::time::Instant;
 
@@ -27,8 +29,9 @@ use super::work;
 use crate::activity::Activity;
 use crate::aws::{Cause, Failure};
 use crate::history::cursor::Cursor;
-use crate::history::{Key, Kind, Record, Store, StoreError};
+use crate::history::{Key, Store};
 use crate::source::Surroundings;
+pub(super) use progress::load;
 
 /// The calls that are looked for: launches and pushes, each with the share of the time that is left by
 /// then at most.
@@ -36,9 +39,6 @@ pub(super) const CALLS: [(&str, f64); 2] = [("RunInstances", 0.4), ("PutImage", 
 
 /// The state of the sweep over running instances.
 pub(super) const INSTANCES: &str = "instances";
-
-/// How often a failing store is tried.
-const TRIES: usize = 4;
 
 /// What a sweep came to: part of the reply and of the log.
 #[derive(Debug, Clone, Default, Serialize)]
@@ -70,6 +70,10 @@ impl Swept {
         let behind = u64::try_from(cursor.behind(now).num_seconds()).unwrap_or_default();
         self.behind_seconds = self.behind_seconds.max(behind);
     }
+
+    fn note(&mut self, part: &str, what: &str) {
+        self.notes.push(format!("{part}: {what}"));
+    }
 }
 
 /// Judges what a sweep found.
@@ -99,6 +103,14 @@ pub(super) struct Ground<'a, S, J> {
     pub(super) until: Instant,
     /// Between two requests for the event history.
     pub(super) pace: Duration,
+}
+
+impl<S, J> Ground<'_, S, J> {
+    /// Account and region; empty where they are not known.
+    fn place(&self) -> (&str, &str) {
+        let Surroundings { account, region, .. } = self.surroundings;
+        (account.as_deref().unwrap_or_default(), region.as_deref().unwrap_or_default())
+    }
 }
 
 /// # Errors
@@ -150,68 +162,6 @@ pub(super) async fn run(app: Arc<App>, invocation: &Arc<Invocation>) -> Result<S
     result.map(|()| swept)
 }
 
-/// A cursor in the store.
-pub(super) struct Progress<'a, S> {
-    store: &'a S,
-    record: Record,
-}
-
-impl<'a, S: Store> Progress<'a, S> {
-    /// The cursor of that name. `None` at the first sweep, which begins with it.
-    pub(super) async fn load(
-        ground: &Ground<'a, S, impl Judge>,
-        name: &str,
-    ) -> Result<(Self, Option<Cursor>), Failed> {
-        let account = ground.surroundings.account.as_deref().unwrap_or_default();
-        let region = ground.surroundings.region.as_deref().unwrap_or_default();
-        let key = Key::new(account, region, Kind::Sweep, name);
-        let found = load(ground.store, std::slice::from_ref(&key)).await?;
-        let record = found.into_iter().next().unwrap_or_else(|| Record::new(key)).fresh(ground.now);
-        let cursor = record.cursor.clone();
-        Ok((Self { store: ground.store, record }, cursor))
-    }
-
-    /// Whether it could be saved: not where another sweep is at it.
-    pub(super) async fn save(&mut self, cursor: &Cursor, now: DateTime<Utc>) -> Result<bool, Failed> {
-        self.record.cursor = Some(cursor.clone());
-        self.record.touch(now);
-        let mut last = None;
-        for attempt in 1..=TRIES {
-            match self.store.save(std::slice::from_ref(&self.record)).await {
-                Ok(()) => {
-                    self.record.version = self.record.version.saturating_add(1);
-                    return Ok(true);
-                }
-                Err(StoreError::Conflict) => {
-                    // One's own write of which the answer was lost, or another sweep's.
-                    let known = load(self.store, std::slice::from_ref(&self.record.key)).await?;
-                    let Some(known) = known.into_iter().next() else { return Ok(false) };
-                    let own = known.cursor == self.record.cursor;
-                    self.record.version = known.version;
-                    return Ok(own);
-                }
-                Err(error) => last = Some(error),
-            }
-            crate::history::pause(&self.record.key.id, attempt).await;
-        }
-        Err(last.map_or_else(|| Failed::Sweep("no progress could be kept".to_owned()), Failed::from))
-    }
-}
-
-/// # Errors
-/// When the store does not answer.
-pub(super) async fn load<S: Store>(store: &S, keys: &[Key]) -> Result<Vec<Record>, Failed> {
-    let mut last = None;
-    for attempt in 1..=TRIES {
-        match store.load(keys).await {
-            Ok(records) => return Ok(records),
-            Err(error) => last = Some(error),
-        }
-        crate::history::pause("sweep", attempt).await;
-    }
-    Err(last.map_or_else(|| Failed::Sweep("nothing was tried".to_owned()), Failed::from))
-}
-
 /// Which of these the store has.
 ///
 /// # Errors
@@ -220,14 +170,9 @@ pub(super) async fn known<S: Store>(
     store: &S,
     keys: &[Key],
     now: DateTime<Utc>,
-) -> Result<std::collections::BTreeSet<Key>, Failed> {
-    let mut known = std::collections::BTreeSet::new();
-    // What one request of a store takes.
-    for keys in keys.chunks(100) {
-        let records = load(store, keys).await?.into_iter().map(|record| record.fresh(now));
-        known.extend(records.filter(|record| record.sighting.is_some()).map(|record| record.key));
-    }
-    Ok(known)
+) -> Result<BTreeSet<Key>, Failed> {
+    let records = load(store, keys).await?.into_iter().map(|record| record.fresh(now));
+    Ok(records.filter(|record| record.sighting.is_some()).map(|record| record.key).collect())
 }
 
 /// A failed call is the sweep's end for now; one that was merely throttled or slow is no failure.
@@ -247,15 +192,5 @@ fn stopped(call: &str, failure: &Failure, swept: &mut Swept) -> Result<(), Faile
             );
             Err(Failed::Sweep(reason))
         }
-    }
-}
-
-/// Says what lies too far back to be compared.
-fn gap(name: &str, gap: Option<(DateTime<Utc>, DateTime<Utc>)>, swept: &mut Swept) {
-    if let Some((from, to)) = gap {
-        let days = (to - from).max(TimeDelta::zero()).num_days();
-        let note = format!("{name}: not covered from {from} to {to} ({days} days): no sweep came this far");
-        tracing::warn!(note, "a gap");
-        swept.notes.push(note);
     }
 }

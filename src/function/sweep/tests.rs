@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::event_history::{Entry, EventHistory, Page};
 use super::fleet::{Fleet, Running};
+use super::progress::Progress;
 use super::*;
 use crate::activity::Instance;
 use crate::alert::Alert;
@@ -14,6 +15,7 @@ use crate::history::deliver::Publisher;
 use crate::lookup::{Fact, FactKey, FactValue, ImageFact, Lookup};
 use crate::pipeline::Pipeline;
 use crate::policy::Policy;
+use chrono::TimeDelta;
 use serde_json::json;
 
 const ACCOUNT: &str = "111122223333";
@@ -397,8 +399,8 @@ async fn two_sweeps_do_not_undo_each_other() {
     let (mut one, _) = Progress::load(&ground, "RunInstances").await.unwrap();
     let (mut other, _) = Progress::load(&ground, "RunInstances").await.unwrap();
     let later = Cursor::begin(at("13:00:00"));
-    assert!(one.save(&later, at("13:00:00")).await.unwrap());
-    assert!(!other.save(&Cursor::begin(at("12:00:00")), at("12:00:00")).await.unwrap());
+    assert!(one.save(&later).await.unwrap());
+    assert!(!other.save(&Cursor::begin(at("12:00:00"))).await.unwrap());
     let (_, cursor) = Progress::load(&ground, "RunInstances").await.unwrap();
     assert_eq!(cursor, Some(later));
 }

@@ -1,19 +1,21 @@
-//! A file's records one after another, whatever its layout, and which of them are parsed.
+//! A file's records one after another, whatever its layout, and which of them are parsed. Here is what all
+//! states share, and whole documents; `lists` goes through one inside, `lines` is everything by the line.
 
-use chrono::DateTime;
+mod lines;
+mod lists;
+
 use memchr::{memchr, memchr_iter};
 use serde_json::Value;
 
 use super::csv;
-use super::decide::{self, PLAIN, QUOTED};
+use super::decide::{self, PLAIN};
 use super::native::{self, HEAD};
 use super::open::After;
 use super::skim::{self, Fault, Verdict};
 use crate::activity::Activity;
 use crate::source::{self, Reading, Surroundings};
+use lines::stamped;
 
-/// Lists that records stand in, by the first field of the document.
-const LISTS: [&str; 3] = ["Records", "Events", "value"];
 /// Problems told of one stretch.
 const MOST_PROBLEMS: usize = 1_000;
 
@@ -303,269 +305,15 @@ impl<'a> Layout<'a> {
         }
         Step::On(end)
     }
-
-    /// Steps into a document that is a list, or whose first field is one of records.
-    fn opened(&mut self, bytes: &[u8], after: After) -> Option<Step> {
-        if bytes.first() == Some(&b'[') {
-            self.state = State::List { name: "", index: 0, field: false };
-            return Some(Step::On(1));
-        }
-        let key_start = skim::space(bytes, 1).checked_add(1)?;
-        let name = LISTS.iter().find(|name| {
-            let key = bytes.get(key_start..).unwrap_or_default();
-            key.strip_prefix(name.as_bytes()).is_some_and(|rest| rest.starts_with(b"\""))
-        })?;
-        if bytes.get(key_start.checked_sub(1)?) != Some(&b'"') {
-            return None;
-        }
-        let colon = skim::space(bytes, key_start.checked_add(name.len())?.checked_add(1)?);
-        let list = skim::space(bytes, colon.saturating_add(1));
-        match (bytes.get(colon), bytes.get(list)) {
-            (Some(b':'), Some(b'[')) => {}
-            (None, _) | (Some(b':'), None) if after == After::More => return Some(Step::Wait),
-            _ => return None,
-        }
-        self.state = State::List { name, index: 0, field: true };
-        self.lines = self.lines.saturating_add(newlines(bytes.get(..list).unwrap_or_default()));
-        Some(Step::On(list.saturating_add(1)))
-    }
-
-    fn element(&mut self, bytes: &[u8], after: After, name: &'static str, index: usize, field: bool) -> Step {
-        let mut at = skim::space(bytes, 0);
-        if index > 0 && bytes.get(at) == Some(&b',') {
-            at = skim::space(bytes, at.saturating_add(1));
-        }
-        let place = format!("{name}[{index}]");
-        match bytes.get(at) {
-            None if after == After::More => return Step::Wait,
-            None => {
-                if after == After::End {
-                    self.problem(place, "the file ends within a list");
-                }
-                self.state = State::Done;
-                return Step::On(bytes.len());
-            }
-            Some(b']') => {
-                if index == 0 {
-                    self.found.records = self.found.records.saturating_add(1);
-                }
-                self.state = if field { State::Tail } else { State::Documents };
-                return Step::On(at.saturating_add(1));
-            }
-            Some(_) => {}
-        }
-        let element = skim::record(bytes, at);
-        let (end, verdict) = match element {
-            Ok(found) => found,
-            Err(Fault::Incomplete) if after == After::More => return Step::Wait,
-            Err(fault) => {
-                if after != After::Cut {
-                    let reason = match fault {
-                        Fault::Incomplete => "the file ends within a record",
-                        Fault::Broken => "not JSON; the rest was not read",
-                    };
-                    self.problem(place, reason);
-                }
-                self.state = State::Done;
-                return Step::On(bytes.len());
-            }
-        };
-        self.state = State::List { name, index: index.saturating_add(1), field };
-        if verdict == Verdict::OfNoInterest && self.shortcuts {
-            self.found.records = self.found.records.saturating_add(1);
-            return Step::On(end);
-        }
-        let text = bytes.get(at..end).unwrap_or_default();
-        match serde_json::from_slice::<Value>(text) {
-            Ok(value) => {
-                let reading = source::read(&value, self.surroundings);
-                self.add(reading, &place);
-            }
-            Err(error) => {
-                self.found.records = self.found.records.saturating_add(1);
-                self.found.broken = self.found.broken.saturating_add(1);
-                self.problem(place, format!("not JSON: {error}"));
-            }
-        }
-        Step::On(end)
-    }
-
-    /// The rest of a document behind its list.
-    fn tail(&mut self, bytes: &[u8], after: After) -> Step {
-        let mut at = skim::space(bytes, 0);
-        loop {
-            match bytes.get(at) {
-                Some(b'}') => {
-                    self.state = State::Documents;
-                    return Step::On(at.saturating_add(1));
-                }
-                Some(b',' | b':') => at = skim::space(bytes, at.saturating_add(1)),
-                None if after == After::More => return Step::Wait,
-                None => {
-                    if after == After::End {
-                        self.problem(String::new(), "the file ends within its document");
-                    }
-                    self.state = State::Done;
-                    return Step::On(bytes.len());
-                }
-                Some(_) => match skim::value(bytes, at) {
-                    Ok(end) => at = skim::space(bytes, end),
-                    Err(Fault::Incomplete) if after == After::More => return Step::Wait,
-                    Err(_) => {
-                        if after != After::Cut {
-                            self.problem(String::new(), "not JSON behind the list of records");
-                        }
-                        self.state = State::Done;
-                        return Step::On(bytes.len());
-                    }
-                },
-            }
-        }
-    }
-
-    /// CloudTrail's own layout. Where a stretch turns out to be of another, it is walked.
-    fn native(&mut self, bytes: &[u8], after: After) -> Step {
-        let trimmed = bytes.trim_ascii_end();
-        let whole = trimmed.strip_suffix(b"]}").filter(|records| records.ends_with(b"}"));
-        let (end, last) = match (after, whole) {
-            (After::End, Some(records)) => (records.len(), true),
-            // More documents may follow, or the end is not what it should be: the last record is walked.
-            _ => match native::last_boundary(bytes) {
-                Some(end) => (end, false),
-                None => {
-                    if after == After::More && bytes.len() < LONGEST_RECORD {
-                        return Step::Wait;
-                    }
-                    self.state = State::List { name: "Records", index: 1, field: true };
-                    return Step::On(0);
-                }
-            },
-        };
-        let stretch = bytes.get(..end).unwrap_or_default();
-        let offset = self.offset;
-        let (mut activities, mut problems) = (Vec::new(), Vec::new());
-        let surroundings = self.surroundings;
-        let records = native::read(stretch, |value, at| {
-            let reading = source::read(&value, surroundings);
-            let place = || format!("byte {}", offset.saturating_add(at as u64));
-            problems.extend(reading.unreadable.into_iter().map(|it| (place(), it.reason)));
-            activities.extend(reading.activities);
-        });
-        match records {
-            Ok(records) => {
-                self.found.records = self.found.records.saturating_add(records);
-                self.found.activities.append(&mut activities);
-                self.found.broken = self.found.broken.saturating_add(problems.len() as u64);
-                self.found.unreadable.append(&mut problems);
-                if last {
-                    self.state = State::Done;
-                    return Step::On(bytes.len());
-                }
-                // Behind the comma.
-                Step::On(end.saturating_add(1))
-            }
-            Err(native::Irregular) => {
-                // The comma before the first element is passed already.
-                self.state = State::List { name: "Records", index: 1, field: true };
-                Step::On(0)
-            }
-        }
-    }
-
-    /// Lines with a time before each. Those that are JSON are read one by one, text in stretches.
-    fn export(&mut self, bytes: &[u8], after: After) -> Step {
-        let Some(end) = lines_end(bytes, after) else { return Step::Wait };
-        let text = bytes.get(..end).unwrap_or_default();
-        let mut plain: Vec<u8> = Vec::new();
-        let mut plain_from = self.lines;
-        for line in text.split_inclusive(|byte| *byte == b'\n') {
-            let content = stamped(line).unwrap_or(line);
-            if matches!(content.first(), Some(b'{' | b'[')) {
-                self.flush(&mut plain, plain_from);
-                if self.shortcuts && self.passes(content) {
-                    self.found.records = self.found.records.saturating_add(1);
-                } else {
-                    let place = format!("line {}", self.lines.saturating_add(1));
-                    self.whole(content, &place);
-                }
-            } else if !content.trim_ascii().is_empty() {
-                if plain.is_empty() {
-                    plain_from = self.lines;
-                }
-                plain.extend_from_slice(content);
-            }
-            self.lines = self.lines.saturating_add(1);
-        }
-        self.flush(&mut plain, plain_from);
-        Step::On(end)
-    }
-
-    /// A row of a table.
-    fn row(&mut self, bytes: &[u8], after: After, column: usize) -> Step {
-        let Some(row) = csv::row(bytes, 0, after != After::More) else { return Step::Wait };
-        let field = row.fields.get(column).and_then(|field| bytes.get(field.clone())).unwrap_or_default();
-        let blank = row.fields.len() == 1 && field.is_empty();
-        if self.shortcuts && decide::is_of_no_interest(field, QUOTED) {
-            self.found.records = self.found.records.saturating_add(1);
-        } else if !blank && (after != After::Cut || row.end != bytes.len()) {
-            let place = format!("line {}", self.lines.saturating_add(1));
-            self.whole(&csv::text(field), &place);
-        }
-        self.lines = self.lines.saturating_add(newlines(bytes.get(..row.end).unwrap_or_default()));
-        Step::On(row.end)
-    }
-
-    /// Reads lines of text that were gathered.
-    fn flush(&mut self, plain: &mut Vec<u8>, from: usize) {
-        if !plain.is_empty() {
-            let place = format!("line {}", from.saturating_add(1));
-            self.whole(&std::mem::take(plain), &place);
-        }
-    }
-
-    fn text(&mut self, bytes: &[u8], after: After) -> Step {
-        // A table's head is needed for all of its lines, so such a file is read whole.
-        if after == After::More && bytes.len() < MOST_TEXT {
-            return Step::Wait;
-        }
-        let Some(end) = lines_end(bytes, after) else { return Step::Wait };
-        let text = bytes.get(..end).unwrap_or_default();
-        self.whole(text, "");
-        Step::On(end)
-    }
 }
-
-/// CloudTrail's records are at most a quarter of this.
-const LONGEST_RECORD: usize = 1024 * 1024;
-/// Text is read together up to this.
-const MOST_TEXT: usize = 32 * 1024 * 1024;
 
 fn newlines(bytes: &[u8]) -> usize {
     memchr_iter(b'\n', bytes).count()
 }
 
-/// Where the last whole line ends.
-fn lines_end(bytes: &[u8], after: After) -> Option<usize> {
-    if after != After::More {
-        return Some(bytes.len());
-    }
-    memchr::memrchr(b'\n', bytes).map(|end| end.saturating_add(1))
-}
-
 /// A line that opens a list or an object and closes nothing: the document goes on below.
 fn is_opening(line: &[u8]) -> bool {
     matches!(line.trim_ascii(), b"[" | b"{")
-}
-
-/// What follows the time before a line, as CloudWatch Logs exports it: `2026-03-10T12:00:00.000Z text`.
-fn stamped(line: &[u8]) -> Option<&[u8]> {
-    let end = memchr(b' ', line.get(..40.min(line.len()))?)?;
-    let time = std::str::from_utf8(line.get(..end)?).ok()?;
-    if !time.contains('T') {
-        return None;
-    }
-    DateTime::parse_from_rfc3339(time).ok()?;
-    line.get(end.saturating_add(1)..)
 }
 
 /// The record inside an event of EventBridge that a trail's call came as, where the envelope is laid out as
