@@ -86,11 +86,23 @@ smoke: setup ## Send a test alert through the deployed stack (STACK=imagewarden)
 bootstrap: setup
 	cargo lambda build --release --bin bootstrap
 
+# What `hunt` is measured beside, out of the way of everything else.
+target/beside/.ready: benches/requirements.txt
+	$(PYTHON) -m venv target/beside
+	target/beside/bin/pip install --quiet --requirement benches/requirements.txt
+	cargo install --quiet --locked --root target/beside jaq@3.1.2
+	touch $@
+
+.PHONY: bench-hunt
+bench-hunt: target/beside/.ready ## Make the figures of `hunt` alone.
+	cargo build --quiet --release --example inflate --bin imagewarden
+	$(PYTHON) benches/hunt.py --python target/beside/bin/python --jaq target/beside/bin/jaq
+
 .PHONY: bench
 bench: bootstrap ## Make the figures of benches/README.md.
-	cargo build --quiet --release --example evaluate --example inflate --example tetragon_batch --bin imagewarden
+	cargo build --quiet --release --example evaluate --example tetragon_batch --bin imagewarden
 	$(BIN)/python benches/run.py
 	$(PYTHON) benches/user_data.py
 	$(PYTHON) benches/compare/tetragon.py
 	$(PYTHON) benches/compare/tetragon.py --wrapped
-	$(PYTHON) benches/hunt.py
+	$(MAKE) --no-print-directory bench-hunt

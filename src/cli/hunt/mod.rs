@@ -118,7 +118,16 @@ pub async fn run(options: Options) -> miette::Result<Outcome> {
         tally: Tally::default(),
         launches: Launches::default(),
     };
-    let beside = |file: usize| found.facts_of(file, &mut folders);
+    // Looking for the folder asks the disk; mostly the next activity is of the same file.
+    let mut last: Option<(usize, Arc<Recorded>)> = None;
+    let beside = |file: usize| match &last {
+        Some((known, facts)) if *known == file => Ok(facts.clone()),
+        _ => {
+            let facts = found.facts_of(file, &mut folders)?;
+            last = Some((file, facts.clone()));
+            Ok(facts)
+        }
+    };
     if options.reading.live {
         let account = options.account.first().map(String::as_str);
         let live = judging::live(account).await?;

@@ -32,6 +32,7 @@ pub struct Output {
     colour: bool,
     format: Format,
     first: bool,
+    line: Vec<u8>,
     /// The page as alerts come in.
     report: Report,
 }
@@ -51,7 +52,7 @@ impl Output {
                 (Box::new(stdout), colour)
             }
         };
-        Ok(Self { to, colour, format, first: true, report: Report::default() })
+        Ok(Self { to, colour, format, first: true, line: Vec::new(), report: Report::default() })
     }
 
     pub fn alert(&mut self, alert: &Alert) -> miette::Result<()> {
@@ -61,7 +62,12 @@ impl Output {
                 self.report.add(alert);
                 Ok(())
             }
-            Format::Json => writeln!(self.to, "{}", alert::ocsf::finding(alert)),
+            Format::Json => {
+                self.line.clear();
+                serde_json::to_writer(&mut self.line, &alert::ocsf::finding(alert)).into_diagnostic()?;
+                self.line.push(b'\n');
+                self.to.write_all(&self.line)
+            }
             Format::Text => {
                 let blank = if first { "" } else { "\n" };
                 write!(self.to, "{blank}{}", alert::terminal::text(alert, self.colour))
