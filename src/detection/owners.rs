@@ -2,6 +2,7 @@
 
 use std::sync::LazyLock;
 
+use super::shape;
 use crate::partition::Partition;
 
 /// `amazon`
@@ -79,8 +80,7 @@ fn owner(line: &'static str) -> Option<Owner> {
     }
     let (account, rest) = line.split_once(char::is_whitespace)?;
     let (partition, who) = rest.trim_start().split_once(char::is_whitespace)?;
-    let digits = account.len() == 12 && account.bytes().all(|byte| byte.is_ascii_digit());
-    digits.then_some(())?;
+    let account = shape::account(account)?;
     Some(Owner { account, partition: Partition::of_name(partition)?, who: who.trim() })
 }
 

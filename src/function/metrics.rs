@@ -87,9 +87,8 @@ impl Tally {
     }
 
     fn lines(&self, timestamp: i64) -> Vec<Value> {
-        let mut metrics = vec![json!({"Name": "Events", "Unit": "Count"})];
-        let mut values = Map::new();
-        values.insert("Events".to_owned(), json!(self.activities + self.ignored + self.unreadable));
+        let mut whole = Line::default();
+        whole.metric("Events", "Count", json!(self.activities + self.ignored + self.unreadable));
         let counts = [
             ("UnavailableLookups", self.unavailable),
             ("Unreadable", self.unreadable),
@@ -99,8 +98,7 @@ impl Tally {
             ("ReturnedMessages", self.returned),
         ];
         for (name, count) in counts.into_iter().filter(|(_, count)| *count > 0) {
-            metrics.push(json!({"Name": name, "Unit": "Count"}));
-            values.insert(name.to_owned(), json!(count));
+            whole.metric(name, "Count", json!(count));
         }
         let sweep = self.sweep.map(|sweep| {
             [
@@ -112,30 +110,43 @@ impl Tally {
         });
         let check = self.self_check_failures.map(|failures| ("SelfCheckFailures", "Count", failures));
         for (name, unit, value) in sweep.into_iter().flatten().chain(check) {
-            metrics.push(json!({"Name": name, "Unit": unit}));
-            values.insert(name.to_owned(), json!(value));
+            whole.metric(name, unit, json!(value));
         }
         if !self.latencies.is_empty() {
-            metrics.push(json!({"Name": "Latency", "Unit": "Milliseconds"}));
             let latencies: Vec<i64> = self.latencies.iter().take(VALUES).copied().collect();
-            values.insert("Latency".to_owned(), json!(latencies));
+            whole.metric("Latency", "Milliseconds", json!(latencies));
         }
-        let mut lines = vec![line(timestamp, json!([[]]), metrics, values)];
+        let mut lines = vec![whole.finish(timestamp, json!([[]]))];
         for (detection, count) in &self.by_detection {
-            let metrics = vec![json!({"Name": "Alerts", "Unit": "Count"})];
-            let mut values = Map::new();
-            values.insert("Detection".to_owned(), json!(detection));
-            values.insert("Alerts".to_owned(), json!(count));
-            lines.push(line(timestamp, json!([["Detection"]]), metrics, values));
+            let mut own = Line::default();
+            own.values.insert("Detection".to_owned(), json!(detection));
+            own.metric("Alerts", "Count", json!(count));
+            lines.push(own.finish(timestamp, json!([["Detection"]])));
         }
         lines
     }
 }
 
-fn line(timestamp: i64, dimensions: Value, metrics: Vec<Value>, mut values: Map<String, Value>) -> Value {
-    let directive = json!([{"Namespace": NAMESPACE, "Dimensions": dimensions, "Metrics": metrics}]);
-    values.insert("_aws".to_owned(), json!({"Timestamp": timestamp, "CloudWatchMetrics": directive}));
-    Value::Object(values)
+/// One line in the making. CloudWatch takes a value for a metric only where the directive names it.
+#[derive(Default)]
+struct Line {
+    directive: Vec<Value>,
+    values: Map<String, Value>,
+}
+
+impl Line {
+    fn metric(&mut self, name: &str, unit: &str, value: Value) {
+        self.directive.push(json!({"Name": name, "Unit": unit}));
+        self.values.insert(name.to_owned(), value);
+    }
+
+    fn finish(mut self, timestamp: i64, dimensions: Value) -> Value {
+        let directive =
+            json!([{"Namespace": NAMESPACE, "Dimensions": dimensions, "Metrics": self.directive}]);
+        self.values
+            .insert("_aws".to_owned(), json!({"Timestamp": timestamp, "CloudWatchMetrics": directive}));
+        Value::Object(self.values)
+    }
 }
 
 #[cfg(test)]

@@ -2,14 +2,18 @@
 
 use std::collections::BTreeMap;
 
+use super::draft::Entry;
 use super::images::Launched;
 use super::seen::Seen;
 use crate::lookup::{Fact, FactKey, FactValue, Facts};
 use crate::user_data::signal::hosts::{HostKind, Url, is_drop_host, is_trusted};
 use crate::user_data::{Conclusion, Content, Trust, decode, inspect};
 
+/// When scripts named a host, and whether anybody can put files there, or it is a bare address.
+pub type Hosts = BTreeMap<String, (Seen, bool)>;
+
 /// Hosts that a launch's scripts name and nobody trusts yet. Of a suspicious script none.
-pub fn gather(facts: &Facts, trust: &Trust, launched: &Launched, hosts: &mut BTreeMap<String, (Seen, bool)>) {
+pub fn gather(facts: &Facts, trust: &Trust, launched: &Launched, hosts: &mut Hosts) {
     for (key, fact) in facts.iter() {
         let (FactKey::UserData { .. }, Fact::Known(FactValue::UserData(bytes))) = (key, fact) else {
             continue;
@@ -46,4 +50,20 @@ pub fn gather(facts: &Facts, trust: &Trust, launched: &Launched, hosts: &mut BTr
             *known |= odd;
         }
     }
+}
+
+/// A line of the policy for each.
+pub fn propose(hosts: Hosts) -> impl Iterator<Item = Entry<String>> {
+    hosts.into_iter().map(|(host, (seen, odd))| {
+        let evidence = seen.told("launch script", "launch scripts");
+        match (odd, seen.is_habit()) {
+            (true, _) => {
+                Entry::refused(host, evidence, "anybody can put files there, or it is a bare address")
+            }
+            (false, true) => {
+                Entry::approved(host, evidence).review("launch scripts fetch from it: is it yours?")
+            }
+            (false, false) => Entry::refused(host, evidence, "seldom used"),
+        }
+    })
 }

@@ -15,9 +15,10 @@ use crate::alert::count;
 use crate::detection::catalog::{self, Known};
 use crate::detection::launch::{self, Image};
 use crate::detection::{Context, Verdict, shape};
-use crate::engine;
+use crate::engine::{self, Judgement};
 use crate::history::Memory;
 use crate::lookup::{Facts, ImageFact, Lookup};
+use crate::policy::is_id;
 
 /// Images of one foreign owner from which on the owner is proposed instead of each image.
 const OWNER_IMAGES: usize = 3;
@@ -62,7 +63,7 @@ impl Learner {
         let mut usual: BTreeMap<&'static str, (Seen, BTreeSet<&str>)> = BTreeMap::new();
         let mut foreign: BTreeMap<String, Vec<Foreign<'_>>> = BTreeMap::new();
         let mut unknown: BTreeMap<(String, String), BTreeSet<String>> = BTreeMap::new();
-        let mut fetched: BTreeMap<String, (Seen, bool)> = BTreeMap::new();
+        let mut fetched = hosts::Hosts::new();
         for (key, launched) in &self.images.by_image {
             let mut facts = Facts::default();
             let judgement = engine::judge(
@@ -73,13 +74,7 @@ impl Learner {
                 &mut facts,
             )
             .await;
-            let malicious = judgement.verdicts.iter().find_map(|(detection, verdict)| {
-                let named = MALICIOUS.contains(&detection.id) && matches!(verdict, Verdict::Match(_));
-                named.then(|| format!("{} matches it", detection.id))
-            });
-            let blamed = self.blame.has(&key.image) || launched.ids.iter().any(|id| self.blame.has(id));
-            let malicious =
-                malicious.or_else(|| blamed.then(|| "something malicious was seen in it".to_owned()));
+            let malicious = self.malice(key, launched, &judgement);
             if malicious.is_none() {
                 hosts::gather(&facts, &self.base.trust(), launched, &mut fetched);
             }
@@ -137,13 +132,7 @@ impl Learner {
         }
         for word in &self.base.images.approved.owners {
             let evidence = match usual.get(word.as_str()) {
-                Some((seen, images)) => {
-                    format!(
-                        "{}, {}",
-                        count(images.len() as u64, "image", "images"),
-                        seen.told("launch", "launches")
-                    )
-                }
+                Some((seen, images)) => images_and_launches(images.len(), seen),
                 None => "in the policy; no launch was seen".to_owned(),
             };
             draft.owners.push(Entry::approved(word.clone(), evidence));
@@ -151,19 +140,18 @@ impl Learner {
         for (owner, images) in foreign {
             self.owner(&owner, &images, draft);
         }
-        for (host, (seen, odd)) in fetched {
-            let evidence = seen.told("launch script", "launch scripts");
-            draft.hosts.push(match (odd, seen.is_habit()) {
-                (true, _) => {
-                    Entry::refused(host, evidence, "anybody can put files there, or it is a bare address")
-                }
-                (false, true) => {
-                    Entry::approved(host, evidence).review("launch scripts fetch from it: is it yours?")
-                }
-                (false, false) => Entry::refused(host, evidence, "seldom used"),
-            });
-        }
+        draft.hosts.extend(hosts::propose(fetched));
         draft.facts_command = facts_command(&unknown);
+    }
+
+    /// What speaks against an image, whoever owns it.
+    fn malice(&self, key: &Key, launched: &Launched, judgement: &Judgement) -> Option<String> {
+        let matched = judgement.verdicts.iter().find_map(|(detection, verdict)| {
+            let named = MALICIOUS.contains(&detection.id) && matches!(verdict, Verdict::Match(_));
+            named.then(|| format!("{} matches it", detection.id))
+        });
+        let blamed = self.blame.has(&key.image) || launched.ids.iter().any(|id| self.blame.has(id));
+        matched.or_else(|| blamed.then(|| "something malicious was seen in it".to_owned()))
     }
 
     /// Azure and Google Cloud say in the event whose image it is.
@@ -226,29 +214,23 @@ impl Learner {
             seen.join(&image.launched.seen);
         }
         let place = catalog::place(&first.launched.latest);
-        let evidence = |seen: &Seen| {
-            format!("{}, {}", count(images.len() as u64, "image", "images"), seen.told("launch", "launches"))
-        };
+        let evidence = images_and_launches(images.len(), &seen);
         let bad = images.iter().any(|image| image.malicious.is_some());
         let own = self.accounts.contains(owner);
         let vendor = place.vendor(owner);
         let refused_by_age = self.base.images.approved.owners.iter().any(|word| place.is(word, owner));
-        if !bad && !refused_by_age && shape::account(owner).is_some() && (own || vendor.is_some()) {
+        let approvable = !bad && !refused_by_age && shape::account(owner).is_some();
+        if approvable && (own || vendor.is_some()) {
             let who = vendor.map_or("an account of this archive".to_owned(), |vendor| vendor.who.to_owned());
-            draft.owners.push(Entry::approved(owner.to_owned(), format!("{who}: {}", evidence(&seen))));
+            draft.owners.push(Entry::approved(owner.to_owned(), format!("{who}: {evidence}")));
             return;
         }
         let habitual = |image: &&Foreign<'_>| {
             image.malicious.is_none() && image.fact.public == Some(false) && image.launched.seen.is_habit()
         };
         let usual = images.iter().filter(habitual).count();
-        if !bad
-            && !refused_by_age
-            && shape::account(owner).is_some()
-            && usual >= OWNER_IMAGES
-            && usual == images.len()
-        {
-            let entry = Entry::approved(owner.to_owned(), evidence(&seen));
+        if approvable && usual >= OWNER_IMAGES && usual == images.len() {
+            let entry = Entry::approved(owner.to_owned(), evidence);
             draft.owners.push(entry.review("a foreign account that shares its images with this one"));
             return;
         }
@@ -297,6 +279,10 @@ impl Launched {
     }
 }
 
+fn images_and_launches(images: usize, seen: &Seen) -> String {
+    format!("{}, {}", count(images as u64, "image", "images"), seen.told("launch", "launches"))
+}
+
 /// The last part of an ARN: what a reader knows a role or user by.
 fn name_of(principal: &str) -> &str {
     match principal.rsplit(['/', ':']).next() {
@@ -319,10 +305,7 @@ fn known(activity: &Activity, context: &Context<'_>) -> Option<ImageFact> {
 
 /// What the policy takes as an image's id.
 fn image_id(text: &str) -> bool {
-    text.strip_prefix("ami-").is_some_and(|id| {
-        matches!(id.len(), 8 | 17)
-            && id.bytes().all(|byte| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte))
-    })
+    is_id(text, "ami-")
 }
 
 /// One command a region that prints what is missing.

@@ -272,7 +272,7 @@ fn owner(text: &str, words: &[&str]) -> Test {
 }
 
 /// `ami-` and the like with eight or seventeen hexadecimal digits.
-fn is_id(text: &str, prefix: &str) -> bool {
+pub(crate) fn is_id(text: &str, prefix: &str) -> bool {
     text.strip_prefix(prefix).is_some_and(|digits| {
         matches!(digits.len(), 8 | 17)
             && digits.bytes().all(|byte| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte))

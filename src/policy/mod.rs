@@ -24,6 +24,7 @@ mod tests;
 mod value;
 mod warnings;
 
+pub(crate) use check::is_id;
 pub use error::{Invalid, PolicyError};
 pub use load::{BUNDLED, load_file, load_with_text};
 pub use value::{Cidr, Hours, Span, Zone};

@@ -8,6 +8,8 @@ use crate::alert::words;
 
 /// Rows of a table; the rest is a count.
 const ROWS: usize = 15;
+/// Reasons for not looking that are shown; the rest is a count.
+const REASONS: usize = 200;
 
 /// Who and which images.
 pub fn who_and_what(report: &Report) -> Html {
@@ -95,12 +97,12 @@ pub fn unseen(report: &Report, html: &mut Html) {
     html.raw(
         "<th scope=\"col\">Detection</th><th scope=\"col\" class=\"number\">Alerts</th></tr></thead><tbody>",
     );
-    for ((reason, detection), count) in reasons.iter().take(200) {
+    for ((reason, detection), count) in reasons.iter().take(REASONS) {
         html.raw("<tr><td>").escaped(reason).raw("</td><td><code>").raw(detection);
         html.raw("</code></td><td class=\"number\">").number(**count).raw("</td></tr>");
     }
     html.raw("</tbody></table></div>");
-    let rest = report.unseen_rest.saturating_add(reasons.len().saturating_sub(200) as u64);
+    let rest = report.unseen_rest.saturating_add(reasons.len().saturating_sub(REASONS) as u64);
     if rest > 0 {
         html.raw("<p class=\"dim\">And ").number(rest).raw(" more, in the JSON form of the alerts.</p>");
     }
