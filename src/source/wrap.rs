@@ -26,7 +26,7 @@ pub(super) fn read(value: &Value, envelope: &Envelope<'_>) -> Reading {
 }
 
 fn read_object(value: &Value, envelope: &Envelope<'_>) -> Reading {
-    // The function's own schedule: there is nothing in it to judge.
+    // The function's own errands: there is nothing in them to judge.
     if errand(value).is_some() {
         return Reading::ignored();
     }
@@ -102,10 +102,15 @@ fn read_object(value: &Value, envelope: &Envelope<'_>) -> Reading {
     Reading::unreadable(&envelope.place, reason)
 }
 
-/// What a schedule asks the function to do: `{"imagewarden": "reconcile"}`, and nothing beside it.
+/// Errands of the hunt's state machine: what they are about stands beside the name.
+const WITH_MORE: [&str; 2] = ["hunt", "hunt-summary"];
+
+/// What a schedule asks the function to do: `{"imagewarden": "reconcile"}`, and nothing beside it; or what the
+/// state machine of a hunt asks: `{"imagewarden": "hunt", "run": ...}`.
 pub fn errand(payload: &Value) -> Option<&str> {
-    let errand = payload.as_object().filter(|object| object.len() == 1)?.get("imagewarden")?;
-    errand.as_str()
+    let object = payload.as_object()?;
+    let errand = object.get("imagewarden")?.as_str()?;
+    (object.len() == 1 || WITH_MORE.contains(&errand)).then_some(errand)
 }
 
 /// Each element on its own. A list of nothing is understood, and holds nothing to judge.
