@@ -187,8 +187,11 @@ impl Hunted {
 
     fn headline(&self) -> String {
         let Counts { alerts, files, .. } = self.counts;
-        let head =
-            format!("Hunt: {} in {}", count(alerts, "alert", "alerts"), count(files, "log file", "log files"));
+        let head = format!(
+            "Hunt: {} in {}",
+            count(alerts, "alert", "alerts"),
+            count(files, "log file", "log files")
+        );
         match self.failed.batches {
             0 => head,
             failed => format!("{head}, {} not read", count(failed, "batch", "batches")),
@@ -209,8 +212,16 @@ impl Hunted {
             count(counts.alerts, "alert", "alerts"),
         );
         for (number, one, many) in [
-            (counts.below_floor, "of them is below the notification floor", "of them are below the notification floor"),
-            (counts.repetitions, "repetition is counted in its thread", "repetitions are counted in their threads"),
+            (
+                counts.below_floor,
+                "of them is below the notification floor",
+                "of them are below the notification floor",
+            ),
+            (
+                counts.repetitions,
+                "repetition is counted in its thread",
+                "repetitions are counted in their threads",
+            ),
             (counts.suppressed, "match was suppressed", "matches were suppressed"),
             (counts.unjudged, "launch could not be judged", "launches could not be judged"),
             (counts.unavailable, "look-up could not be made", "look-ups could not be made"),
@@ -305,7 +316,12 @@ impl Hunted {
 
     /// Worst first.
     fn severities(&self) -> Vec<(String, u64)> {
-        self.counts.by_severity.iter().rev().map(|(severity, number)| (severity.name().to_owned(), *number)).collect()
+        self.counts
+            .by_severity
+            .iter()
+            .rev()
+            .map(|(severity, number)| (severity.name().to_owned(), *number))
+            .collect()
     }
 
     /// Most frequent first.
@@ -328,13 +344,17 @@ impl Hunted {
         ));
         let detections = self.detections();
         if !detections.is_empty() {
-            let lines: Vec<String> =
-                detections.iter().take(CHAT).map(|(id, number)| format!("• {id}: {}", thousands(*number))).collect();
+            let lines: Vec<String> = detections
+                .iter()
+                .take(CHAT)
+                .map(|(id, number)| format!("• {id}: {}", thousands(*number)))
+                .collect();
             parts.push(format!("*By detection*\n{}", lines.join("\n")));
         }
         let not_read = self.not_read();
         if !not_read.is_empty() {
-            let lines: Vec<String> = not_read.iter().take(4).map(|line| format!("• {}", own(line, 250))).collect();
+            let lines: Vec<String> =
+                not_read.iter().take(4).map(|line| format!("• {}", own(line, 250))).collect();
             parts.push(format!("*Not read* (do not take it for clean)\n{}", lines.join("\n")));
         }
         let steps: Vec<String> = self

@@ -63,7 +63,8 @@ pub(in crate::function) async fn run(
     objects.sort();
     objects.dedup();
     let names = objects.iter().map(|object| object.key.as_str());
-    let mut batch = crate::hash::hex(&["batch", bucket.as_str()].into_iter().chain(names).collect::<Vec<_>>());
+    let mut batch =
+        crate::hash::hex(&["batch", bucket.as_str()].into_iter().chain(names).collect::<Vec<_>>());
     batch.truncate(32);
     let mut counts = Counts { objects: number(objects.len()), ..Counts::default() };
     let inputs: Vec<Input> = objects
@@ -92,7 +93,9 @@ pub(in crate::function) async fn run(
     let document = json!({"run": run, "batch": batch, "bucket": bucket, "counts": counts, "unread": unread});
     results.put(&format!("alerts/{batch}.jsonl"), lines, "application/x-ndjson").await?;
     // Last: who has no counts is not done.
-    results.put(&format!("counts/{batch}.json"), document.to_string().into_bytes(), "application/json").await?;
+    results
+        .put(&format!("counts/{batch}.json"), document.to_string().into_bytes(), "application/json")
+        .await?;
     Ok(told)
 }
 

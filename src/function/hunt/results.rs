@@ -72,7 +72,8 @@ impl Results {
         let mut pages = list.into_paginator().send();
         let mut keys = Vec::new();
         while let Some(page) = pages.next().await {
-            let page = page.map_err(|error| self.failed(&prefix, &Failure::of_call("s3:ListObjectsV2", &error)))?;
+            let page =
+                page.map_err(|error| self.failed(&prefix, &Failure::of_call("s3:ListObjectsV2", &error)))?;
             keys.extend(page.contents.unwrap_or_default().into_iter().filter_map(|object| object.key));
         }
         Ok(keys)

@@ -151,8 +151,9 @@ async fn not_done(results: &Results, manifest: &str) -> Result<(FailedBatches, V
     for file in files.into_iter().chain(pending) {
         let executions: Vec<Execution> = read(results, &file.key).await?;
         for execution in executions {
-            let batch: Batch = serde_json::from_str(&execution.input)
-                .map_err(|error| results.failed(&file.key, &format!("a batch in it cannot be read: {error}")))?;
+            let batch: Batch = serde_json::from_str(&execution.input).map_err(|error| {
+                results.failed(&file.key, &format!("a batch in it cannot be read: {error}"))
+            })?;
             failed.add(&reason(&execution), u64::try_from(batch.items.len()).unwrap_or(u64::MAX));
             objects.extend(batch.items);
         }
