@@ -251,6 +251,20 @@ mod tests {
     }
 
     #[test]
+    fn errands_are_nothing_to_judge() {
+        for (payload, name) in [
+            (json!({"imagewarden": "reconcile"}), Some("reconcile")),
+            (json!({"imagewarden": "hunt", "run": "march", "objects": []}), Some("hunt")),
+            (json!({"imagewarden": "hunt-summary", "run": "march"}), Some("hunt-summary")),
+            (json!({"imagewarden": "reconcile", "detail": {}}), None),
+            (json!({"imagewarden": 7}), None),
+        ] {
+            assert_eq!(errand(&payload), name, "{payload}");
+            assert_eq!(told(&payload).is_empty(), name.is_some(), "{payload}");
+        }
+    }
+
+    #[test]
     fn wrappings_end_somewhere() {
         let mut value = sample("put-image-at-night");
         for _ in 0..100 {

@@ -148,8 +148,6 @@ async fn judge(sorted: Sorted, invocation: &Invocation, counts: &mut Counts) -> 
             lines.extend_from_slice(alert::ocsf::finding(alert).to_string().as_bytes());
             lines.push(b'\n');
         }
-        // Without look-ups nothing here waits: the invocation's own requests have their turn.
-        tokio::task::yield_now().await;
     }
     Ok(lines)
 }
