@@ -212,6 +212,9 @@ async fn a_run_is_told_once_and_again_when_it_comes_to_more() {
         "ExecutionArn": "arn:aws:states:eu-central-1:111122223333:execution:m/Batches:1", "Input": input(&rest[..2]),
         "InputDetails": {"Included": true}, "Status": "FAILED", "Error": "OutOfTime", "Cause": cause,
     }]);
+    // Step Functions gave up waiting for a batch that was done in the end.
+    let failed =
+        json!([failed[0], {"Input": input(first), "Status": "TIMED_OUT", "Error": "States.Timeout"}]);
     let pending = json!([{"Input": input(&rest[2..]), "Name": "2", "Status": "PENDING"}]);
     let manifest = json!({
         "DestinationBucket": buckets.results, "MapRunArn": "arn:aws:states:eu-central-1:111122223333:mapRun:m/1",

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
-use super::{Object, results, wish};
+use super::{Object, batch_name, results, wish};
 use crate::activity::{Action, Activity};
 use crate::alert::hunted::Counts;
 use crate::alert::{self, Alert};
@@ -62,10 +62,7 @@ pub(in crate::function) async fn run(
     let results = results(app, &run)?;
     objects.sort();
     objects.dedup();
-    let names = objects.iter().map(|object| object.key.as_str());
-    let mut batch =
-        crate::hash::hex(&["batch", bucket.as_str()].into_iter().chain(names).collect::<Vec<_>>());
-    batch.truncate(32);
+    let batch = batch_name(&bucket, &objects);
     let mut counts = Counts { objects: number(objects.len()), ..Counts::default() };
     let inputs: Vec<Input> = objects
         .into_iter()

@@ -20,6 +20,8 @@ mod batch;
 mod results;
 mod summary;
 
+use std::collections::BTreeSet;
+
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -39,6 +41,14 @@ struct Object {
     key: String,
     /// Bytes.
     size: u64,
+}
+
+/// A batch's name: that of its objects, in whatever order they come and however often.
+fn batch_name(bucket: &str, objects: &[Object]) -> String {
+    let keys: BTreeSet<&str> = objects.iter().map(|object| object.key.as_str()).collect();
+    let mut name = crate::hash::hex(&["batch", bucket].into_iter().chain(keys).collect::<Vec<_>>());
+    name.truncate(32);
+    name
 }
 
 /// What the state machine sends.

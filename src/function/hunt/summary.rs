@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use tokio::task::JoinSet;
 
 use super::results::Results;
-use super::{Object, results, wish};
+use super::{Object, batch_name, results, wish};
 use crate::alert::hunted::{Counts, FailedBatches, Hunted};
 use crate::function::handler::{App, Invocation};
 use crate::function::reply::Failed;
@@ -99,8 +99,9 @@ pub(in crate::function) async fn run(
 ) -> Result<Summed, Failed> {
     let Wish { run, bucket, prefix, manifest } = wish(payload)?;
     let results = results(app, &run)?;
+    let done = results.keys("counts").await?;
     let (failed, objects) = match manifest {
-        Some(manifest) => not_done(&results, &manifest).await?,
+        Some(manifest) => not_done(&results, &manifest, &bucket, &done).await?,
         None => Default::default(),
     };
     if !objects.is_empty() {
@@ -108,7 +109,8 @@ pub(in crate::function) async fn run(
         let list = serde_json::to_vec(&objects).map_err(|error| Failed::Hunt(error.to_string()))?;
         results.put("failed.json", list, "application/json").await?;
     }
-    let (batches, counts) = counts(&results, invocation).await?;
+    let batches = u64::try_from(done.len()).unwrap_or(u64::MAX);
+    let counts = counts(done, &results, invocation).await?;
     let surroundings = &invocation.surroundings;
     let hunted = Hunted {
         run,
@@ -143,8 +145,14 @@ pub(in crate::function) async fn run(
     })
 }
 
-/// The batches that failed or were not begun, and their objects.
-async fn not_done(results: &Results, manifest: &str) -> Result<(FailedBatches, Vec<Object>), Failed> {
+/// The batches that failed or were not begun, and their objects. Whoever has counts is done, whatever Step
+/// Functions heard of it.
+async fn not_done(
+    results: &Results,
+    manifest: &str,
+    bucket: &str,
+    done: &[String],
+) -> Result<(FailedBatches, Vec<Object>), Failed> {
     let document: Manifest = read(results, manifest).await?;
     let (mut failed, mut objects) = (FailedBatches::default(), Vec::new());
     let ResultFiles { failed: files, pending } = document.result_files;
@@ -154,6 +162,10 @@ async fn not_done(results: &Results, manifest: &str) -> Result<(FailedBatches, V
             let batch: Batch = serde_json::from_str(&execution.input).map_err(|error| {
                 results.failed(&file.key, &format!("a batch in it cannot be read: {error}"))
             })?;
+            let counts = format!("/counts/{}.json", batch_name(bucket, &batch.items));
+            if done.iter().any(|key| key.ends_with(&counts)) {
+                continue;
+            }
             failed.add(&reason(&execution), u64::try_from(batch.items.len()).unwrap_or(u64::MAX));
             objects.extend(batch.items);
         }
@@ -177,11 +189,9 @@ async fn read<T: serde::de::DeserializeOwned>(results: &Results, key: &str) -> R
     serde_json::from_slice(&text).map_err(|error| results.failed(key, &error.to_string()))
 }
 
-/// How many batches are done, and what they came to together.
-async fn counts(results: &Results, invocation: &Invocation) -> Result<(u64, Counts), Failed> {
-    let keys = results.keys("counts").await?;
-    let batches = u64::try_from(keys.len()).unwrap_or(u64::MAX);
-    let (mut waiting, mut running, mut sum) = (keys.into_iter(), JoinSet::new(), Counts::default());
+/// What all these batches came to together.
+async fn counts(done: Vec<String>, results: &Results, invocation: &Invocation) -> Result<Counts, Failed> {
+    let (mut waiting, mut running, mut sum) = (done.into_iter(), JoinSet::new(), Counts::default());
     loop {
         while running.len() < AT_ONCE {
             let Some(key) = waiting.next() else { break };
@@ -192,7 +202,7 @@ async fn counts(results: &Results, invocation: &Invocation) -> Result<(u64, Coun
             return Err(Failed::OutOfTime("the counts of so many batches take too long to read".to_owned()));
         }
         match running.join_next().await {
-            None => return Ok((batches, sum)),
+            None => return Ok(sum),
             Some(Ok(counted)) => sum.add(&counted?.counts),
             Some(Err(error)) => return Err(Failed::Hunt(format!("reading counts broke off: {error}"))),
         }
