@@ -63,6 +63,7 @@ lint: setup ## Formatting, clippy, templates, licences: whatever does not run th
 	cargo clippy --quiet --all-targets --features aws,parquet -- --deny warnings
 	sam validate --lint
 	sam validate --lint --template forward.yaml
+	$(BIN)/python tests/oracle/state_machine.py lint template.yaml
 	cargo-deny check licenses bans sources
 
 .PHONY: test

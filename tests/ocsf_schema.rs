@@ -62,6 +62,33 @@ fn findings_are_valid_by_the_published_schema() {
     assert!(report.contains(&format!("{count} valid")), "{report}");
 }
 
+/// A hunt's summary is another class of the same schema.
+#[test]
+fn a_hunts_summary_is_valid_too() {
+    use alert::hunted::{Counts, FailedBatches, Hunted};
+    let mut counts = Counts { files: 7, alerts: 3, unreadable: 1, ..Counts::default() };
+    counts.by_severity.insert(severity::Severity::High, 3);
+    counts.unread("s3:GetObject: access denied", 1);
+    let whole = Hunted {
+        run: "march".to_owned(),
+        account: "111122223333".to_owned(),
+        region: "eu-central-1".to_owned(),
+        source: "s3://trail/AWSLogs/".to_owned(),
+        results: "s3://results/hunts/march".to_owned(),
+        time: chrono::Utc::now(),
+        batches: 2,
+        counts,
+        failed: FailedBatches::default(),
+    };
+    let mut failed = Hunted { account: String::new(), region: String::new(), ..whole.clone() };
+    failed.failed.add("OutOfTime", 250);
+    let (valid, report) = validate(&format!("{}\n{}\n", whole.scan_activity(), failed.scan_activity()));
+    assert!(valid && report.contains("2 valid"), "{report}");
+    let mut wrong = whole.scan_activity();
+    wrong["num_files"] = serde_json::json!("seven");
+    assert!(!validate(&format!("{wrong}\n")).0);
+}
+
 /// A validator that takes anything would prove nothing.
 #[test]
 fn the_validator_sees_what_is_wrong() {

@@ -374,6 +374,7 @@ fn every_alarm_tells_somebody() {
         "SystemErrors",
         "SweepBehind",
         "SelfCheckFailures",
+        "ExecutionsFailed",
     ] {
         assert!(metrics.contains(metric), "no alarm on {metric}");
     }
@@ -493,13 +494,189 @@ fn looked_up() -> BTreeSet<String> {
     }
 }
 
+/// Everything that hunting brings, by the names of its resources.
+const OF_HUNTS: &[&str] = &[
+    "HuntAlarm",
+    "HuntFunction",
+    "HuntFunctionRole",
+    "HuntMachine",
+    "HuntMachineRole",
+    "HuntMachineRunsBatches",
+    "HuntResults",
+    "HuntResultsPolicy",
+];
+
+/// Without a bucket to hunt through nothing of it is made, and nothing else refers to it.
+#[test]
+fn hunting_is_there_only_for_whoever_wants_it() {
+    let hunts: BTreeSet<&str> =
+        stack().iter().filter(|(name, _)| name.starts_with("Hunt")).map(|(name, _)| name.as_str()).collect();
+    assert_eq!(hunts, BTreeSet::from_iter(OF_HUNTS.iter().copied()));
+    for name in hunts {
+        assert_eq!(stack()[name]["Condition"], "Hunts", "{name}");
+    }
+    fn refers(value: &Value, at_all: &mut bool) {
+        match value {
+            Value::Object(map) => {
+                // A branch of its own condition.
+                if map.get("Fn::If").is_some_and(|branches| branches[0] == "Hunts") {
+                    return;
+                }
+                map.values().for_each(|value| refers(value, at_all));
+            }
+            Value::Array(items) => items.iter().for_each(|value| refers(value, at_all)),
+            Value::String(text) => *at_all |= OF_HUNTS.contains(&text.as_str()) || text.contains("${Hunt"),
+            _ => {}
+        }
+    }
+    for (name, resource) in stack().iter().filter(|(name, _)| !OF_HUNTS.contains(&name.as_str())) {
+        let mut at_all = false;
+        refers(resource, &mut at_all);
+        assert!(!at_all, "{name} refers to what is not there by default");
+    }
+    let parameters = parameters();
+    assert_eq!(parameters["HuntBucket"]["Default"], "");
+    assert_eq!(parameters["HuntKeyArn"]["Default"], "");
+}
+
+fn parameters() -> Value {
+    let text = std::fs::read_to_string(root().join("template.yaml")).unwrap();
+    // Parameters hold no intrinsic functions: their part is plain YAML.
+    let start = text.find("\nParameters:\n").unwrap();
+    let end = text[start..].find("\nConditions:\n").unwrap();
+    serde_saphyr::from_str::<Value>(&text[start..start + end]).unwrap()["Parameters"].clone()
+}
+
+/// The function that judges events cannot read the archive, and the one that hunts remembers nothing.
+#[test]
+fn the_two_functions_share_no_more_than_the_look_ups() {
+    let (live, hunting) = (&stack()["Function"]["Properties"], &stack()["HuntFunction"]["Properties"]);
+    for same in ["Code", "Handler", "Runtime", "Architectures"] {
+        assert_eq!(live[same], hunting[same], "{same}: it is built once");
+    }
+    let variables = |function: &Value| {
+        let variables = function["Environment"]["Variables"].as_object().unwrap();
+        variables.keys().cloned().collect::<BTreeSet<_>>()
+    };
+    let (of_live, of_hunting) = (variables(live), variables(hunting));
+    let only =
+        |one: &BTreeSet<String>, other: &BTreeSet<String>| one.difference(other).cloned().collect::<Vec<_>>();
+    assert_eq!(only(&of_live, &of_hunting), ["FAILURE_QUEUE_URL", "HISTORY_TABLE"]);
+    assert_eq!(only(&of_hunting, &of_live), ["HUNT_RESULTS"]);
+    assert_eq!(hunting["Timeout"], 900);
+
+    let own = [
+        "kms:Decrypt",
+        "kms:GenerateDataKey",
+        "s3:GetObject",
+        "s3:ListBucket",
+        "s3:PutObject",
+        "sns:Publish",
+    ];
+    let mut wanted = looked_up();
+    wanted.extend(BEHIND.map(str::to_owned));
+    wanted.extend(own.map(str::to_owned));
+    wanted.insert("sts:AssumeRole".to_owned());
+    let granted = grants(&stack()["HuntFunctionRole"]);
+    assert_eq!(granted.keys().cloned().collect::<BTreeSet<_>>(), wanted);
+    let archive =
+        |role: &str| statements(&stack()[role]).iter().any(|it| it.to_string().contains("${HuntBucket}"));
+    assert_eq!((archive("FunctionRole"), archive("HuntFunctionRole")), (false, true));
+    // What it writes lies under hunts/, and a run's own folder.
+    let writes: Vec<Value> = statements(&stack()["HuntFunctionRole"])
+        .into_iter()
+        .filter(|statement| statement["Action"].to_string().contains("s3:PutObject"))
+        .collect();
+    assert_eq!(writes.len(), 1);
+    assert_eq!(writes[0]["Resource"], json!({"Fn::Sub": "${HuntResults.Arn}/hunts/*"}));
+    // Both roles read the policy, and neither's look-ups call the function.
+    for access in ["PolicyParameterAccess", "PolicyObjectAccess"] {
+        let roles = stack()[access]["Properties"]["Roles"].to_string();
+        assert!(roles.contains("HuntFunctionRole"), "{access}: {roles}");
+    }
+    for template in [stack(), forward()] {
+        let pattern = template["ReadOnlyCalls"]["Properties"]["EventPattern"].to_string();
+        assert!(pattern.contains("HuntFunctionRole"), "{pattern}");
+    }
+    assert!(forward()["LookupRole"].to_string().contains("HuntFunctionRoleArn"));
+}
+
+#[test]
+fn the_state_machine_may_do_what_a_distributed_map_needs() {
+    let granted = grants(&stack()["HuntMachineRole"]);
+    let wanted = [
+        "kms:Decrypt",
+        "kms:GenerateDataKey",
+        "lambda:InvokeFunction",
+        "s3:AbortMultipartUpload",
+        "s3:GetObject",
+        "s3:ListBucket",
+        "s3:ListMultipartUploadParts",
+        "s3:PutObject",
+    ];
+    assert_eq!(granted.keys().map(String::as_str).collect::<Vec<_>>(), wanted);
+    assert!(granted.values().all(|on_everything| !on_everything));
+    let own = &stack()["HuntMachineRunsBatches"]["Properties"]["PolicyDocument"]["Statement"];
+    assert_eq!(own[0]["Action"], "states:StartExecution");
+    assert_eq!(own[0]["Resource"], json!({"Ref": "HuntMachine"}));
+    assert_eq!(
+        own[1]["Action"],
+        json!(["states:DescribeExecution", "states:RedriveExecution", "states:StopExecution"])
+    );
+    for resource in own[1]["Resource"].as_array().unwrap() {
+        assert!(resource.to_string().contains(":execution:${HuntMachine.Name}"), "{resource}");
+    }
+    let bucket = &stack()["HuntResults"]["Properties"];
+    assert!(bucket["PublicAccessBlockConfiguration"].as_object().unwrap().values().all(|set| *set == true));
+    let encryption = &bucket["BucketEncryption"]["ServerSideEncryptionConfiguration"][0];
+    assert_eq!(encryption["ServerSideEncryptionByDefault"]["SSEAlgorithm"], "aws:kms");
+    let rule = &bucket["LifecycleConfiguration"]["Rules"][0];
+    assert_eq!(rule["ExpirationInDays"], json!({"Ref": "HuntRetentionDays"}));
+}
+
+/// Whether the check of definitions passes, and what it says.
+fn machine_lint(template: &Path) -> (bool, String) {
+    let output = Command::new(root().join(".venv/bin/python"))
+        .arg(root().join("tests/oracle/state_machine.py"))
+        .arg("lint")
+        .arg(template)
+        .env("AWS_DEFAULT_REGION", "us-east-1")
+        .output()
+        .expect("run `make setup` first");
+    (output.status.success(), String::from_utf8(output.stdout).unwrap())
+}
+
+/// A check that takes anything would prove nothing.
+#[test]
+fn a_broken_state_machine_is_seen() {
+    let template = root().join("template.yaml");
+    let (sound, told) = machine_lint(&template);
+    assert!(sound, "{told}");
+    let text = std::fs::read_to_string(template).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let broken = folder.path().join("template.yaml");
+    for (right, wrong, said) in [
+        ("Type: Choice", "Type: Choise", "E3601 'Choise' is not one of"),
+        ("Next: WasAllRead", "Next: WasAllReed", "/WasAllReed: named, and no state"),
+        ("MaxConcurrencyPath:", "MaxConcurrency:", "is not of type 'number'"),
+        ("States.Format('hunts/", "States.Frmat('hunts/", "grammar"),
+        ("StartAt: HuntAgain", "StartAt: Hunt", "named, and no state"),
+    ] {
+        assert!(text.contains(right), "{right}");
+        std::fs::write(&broken, text.replace(right, wrong)).unwrap();
+        let (sound, told) = machine_lint(&broken);
+        assert!(!sound && told.contains(said), "{wrong}: {told}");
+    }
+}
+
+/// For launch templates that take the image from a parameter, and for ECR's enhanced scanning.
+const BEHIND: [&str; 4] =
+    ["ssm:GetParameter", "ssm:GetParameters", "inspector2:ListCoverage", "inspector2:ListFindings"];
+
 #[test]
 fn look_ups_are_granted_and_nothing_else() {
-    // For launch templates that take the image from a parameter, and for ECR's enhanced scanning.
-    let behind =
-        ["ssm:GetParameter", "ssm:GetParameters", "inspector2:ListCoverage", "inspector2:ListFindings"];
     let mut wanted = looked_up();
-    wanted.extend(behind.map(str::to_owned));
+    wanted.extend(BEHIND.map(str::to_owned));
 
     let elsewhere = grants(&forward()["LookupRole"]);
     assert_eq!(elsewhere.keys().cloned().collect::<BTreeSet<_>>(), wanted);

@@ -4,7 +4,7 @@ use super::safe::{told, told_openly, verbatim, wrap, wrap_command};
 use super::{Alert, Finding, console, evidence, gather, quiet, words};
 
 /// Characters of a line. Links and single words of a command may be longer.
-const WIDTH: usize = 96;
+pub(super) const WIDTH: usize = 96;
 /// Longest command that is shown; a cut one would be worse than none.
 const COMMAND: usize = 2_000;
 
@@ -165,40 +165,40 @@ fn next(page: &mut Page, alert: &Alert, limits: Limits) {
 
 /// The page as it grows.
 #[derive(Default)]
-struct Page {
-    text: String,
+pub(super) struct Page {
+    pub(super) text: String,
 }
 
 impl Page {
-    fn raw(&mut self, line: &str) {
+    pub(super) fn raw(&mut self, line: &str) {
         self.text.push_str(line.trim_end());
         self.text.push('\n');
     }
 
     /// One empty line, never two.
-    fn blank(&mut self) {
+    pub(super) fn blank(&mut self) {
         if !self.text.is_empty() && !self.text.ends_with("\n\n") {
             self.text.push('\n');
         }
     }
 
-    fn section(&mut self, heading: &str) {
+    pub(super) fn section(&mut self, heading: &str) {
         self.blank();
         self.raw(heading);
     }
 
-    fn words(&mut self, indent: usize, text: &str) {
+    pub(super) fn words(&mut self, indent: usize, text: &str) {
         for line in wrap(text, WIDTH.saturating_sub(indent)) {
             self.raw(&format!("{:indent$}{line}", ""));
         }
     }
 
-    fn row(&mut self, label: &str, width: usize, text: &str) {
+    pub(super) fn row(&mut self, label: &str, width: usize, text: &str) {
         self.indented_row(0, label, width, text);
     }
 
     /// A label, and the text beside it however many lines it takes.
-    fn indented_row(&mut self, indent: usize, label: &str, width: usize, text: &str) {
+    pub(super) fn indented_row(&mut self, indent: usize, label: &str, width: usize, text: &str) {
         let room = WIDTH.saturating_sub(indent).saturating_sub(width);
         for (number, line) in wrap(text, room).into_iter().enumerate() {
             let label = if number == 0 { label } else { "" };
@@ -206,7 +206,7 @@ impl Page {
         }
     }
 
-    fn item(&mut self, mark: &str, text: &str) {
+    pub(super) fn item(&mut self, mark: &str, text: &str) {
         self.indented_row(0, mark, 3, text);
     }
 }

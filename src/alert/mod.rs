@@ -7,6 +7,7 @@ pub mod email;
 mod evidence;
 mod explain;
 mod gather;
+pub mod hunted;
 mod ids;
 mod merge;
 mod message;

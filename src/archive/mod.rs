@@ -33,7 +33,7 @@ use crate::activity::Activity;
 use crate::source::Surroundings;
 
 pub use sorted::{InOrder, Sorted};
-pub use walk::{Input, bucket, inputs};
+pub use walk::{Input, bucket, inputs, is_log};
 pub use workers::scan;
 
 /// How archives are read.

@@ -138,7 +138,7 @@ fn is_left_out(folder: &str) -> bool {
 
 /// Whether a file's name, or an object's key, is that of a log. Exports of CloudWatch Logs and deliveries of
 /// Firehose have no ending at all.
-pub(super) fn is_log(path: &str) -> bool {
+pub fn is_log(path: &str) -> bool {
     let name = path.rsplit('/').next().unwrap_or(path);
     if path.split('/').any(is_left_out) || name.is_empty() || name.starts_with('.') {
         return false;

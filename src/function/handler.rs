@@ -167,7 +167,7 @@ impl App {
         let value: Value = serde_json::from_str(text)
             .map_err(|error| Failed::Unreadable(format!("JSON that cannot be taken apart: {error}")))?;
         if let Some(errand) = source::errand(&value) {
-            return errand::run(errand, self, invocation).await.map(|()| None);
+            return errand::run(errand, &value, self, invocation).await.map(|()| None);
         }
         match source::read_sqs(&value, &invocation.surroundings) {
             Some(messages) => self.messages(messages, &value, invocation).await.map(Some),

@@ -10,6 +10,7 @@
 mod errand;
 mod failure_queue;
 mod handler;
+mod hunt;
 mod init;
 mod judge;
 mod log;

@@ -3,6 +3,7 @@
 use lambda_runtime::Diagnostic;
 use serde::Serialize;
 
+use super::hunt::{Hunted, Summed};
 use super::metrics::Tally;
 use super::self_check::Checked;
 use super::sweep::Swept;
@@ -34,6 +35,8 @@ pub(super) struct Reply {
 pub(super) enum Report {
     Reconcile(Swept),
     SelfCheck(Checked),
+    Hunt(Hunted),
+    HuntSummary(Summed),
 }
 
 #[derive(Debug, Serialize)]
@@ -82,6 +85,8 @@ pub(super) enum Failed {
     NotKept(String),
     #[error("the sweep stopped: {0}")]
     Sweep(String),
+    #[error("the hunt stopped: {0}")]
+    Hunt(String),
 }
 
 impl From<DeliveryError> for Failed {
@@ -108,6 +113,7 @@ impl From<Failed> for Diagnostic {
             Failed::Unreadable(_) => "Unreadable",
             Failed::NotKept(_) => "NotKept",
             Failed::Sweep(_) => "Sweep",
+            Failed::Hunt(_) => "Hunt",
         };
         Diagnostic { error_type: error_type.to_owned(), error_message: failed.to_string() }
     }

@@ -17,6 +17,8 @@ pub struct Settings {
     pub history_table: Option<String>,
     /// The fields of VPC flow logs in a custom format (`FLOW_LOG_FORMAT`).
     pub flow_log_format: Option<String>,
+    /// The bucket for what hunts find (`HUNT_RESULTS`); only the function that hunts has one.
+    pub hunt_results: Option<String>,
     pub(super) policy: PolicySource,
 }
 
@@ -35,6 +37,8 @@ pub enum SettingsError {
     NotATable(String),
     #[error("POLICY_URI is `{0}`: use file:PATH, ssm:NAME or s3://BUCKET/KEY")]
     NotAPolicy(String),
+    #[error("HUNT_RESULTS is `{0}`, which is not an S3 bucket's name")]
+    NotABucket(String),
     #[error("HTTPS_BODY is `{0}`: use chat or ocsf")]
     NotABody(String),
     #[error(transparent)]
@@ -75,6 +79,10 @@ impl Settings {
             Some(uri) => PolicySource::of_uri(&uri).ok_or(SettingsError::NotAPolicy(uri))?,
         };
         let flow_log_format = variable("FLOW_LOG_FORMAT");
+        let hunt_results = variable("HUNT_RESULTS");
+        if let Some(bucket) = hunt_results.as_ref().filter(|bucket| !is_bucket(bucket)) {
+            return Err(SettingsError::NotABucket(bucket.clone()));
+        }
         Ok(Self {
             topic,
             chat_topic,
@@ -83,6 +91,7 @@ impl Settings {
             lookup_role,
             history_table,
             flow_log_format,
+            hunt_results,
             policy,
         })
     }
@@ -108,6 +117,11 @@ fn is_table(text: &str) -> bool {
     };
     (3..=255).contains(&name.len())
         && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-.".contains(&byte))
+}
+
+fn is_bucket(text: &str) -> bool {
+    let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"-.".contains(&byte);
+    (3..=63).contains(&text.len()) && text.bytes().all(plain)
 }
 
 /// IAM's characters for a role's name, and the slash of its path.
@@ -139,7 +153,7 @@ mod tests {
     #[test]
     fn what_is_wrong_is_named() {
         let other = "arn:aws:sqs:eu-central-1:111122223333:table/history";
-        let cases: [(&[(&str, &str)], &str); 10] = [
+        let cases: [(&[(&str, &str)], &str); 11] = [
             (&[], "TOPIC_ARN is not set"),
             (&[("TOPIC_ARN", "alerts")], "TOPIC_ARN is `alerts`"),
             (&[("TOPIC_ARN", "arn:aws:sqs:eu-central-1:111122223333:alerts")], "not an SNS topic's ARN"),
@@ -148,6 +162,7 @@ mod tests {
             (&[("TOPIC_ARN", TOPIC), ("LOOKUP_ROLE_NAME", "arn:aws:iam::1:role/x")], "not its ARN"),
             (&[("TOPIC_ARN", TOPIC), ("FAILURE_QUEUE_URL", "queue")], "not an SQS queue's URL"),
             (&[("TOPIC_ARN", TOPIC), ("HTTPS_BODY", "xml")], "use chat or ocsf"),
+            (&[("TOPIC_ARN", TOPIC), ("HUNT_RESULTS", "s3://hunts")], "not an S3 bucket's name"),
             (&[("TOPIC_ARN", TOPIC), ("HISTORY_TABLE", "a table")], "HISTORY_TABLE is `a table`"),
             (&[("TOPIC_ARN", TOPIC), ("HISTORY_TABLE", other)], "not a DynamoDB table's name or ARN"),
         ];

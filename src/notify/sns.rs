@@ -6,6 +6,7 @@ use aws_config::{Region, SdkConfig};
 use aws_sdk_sns::Client;
 use aws_sdk_sns::types::MessageAttributeValue;
 
+use crate::alert::hunted::Hunted;
 use crate::alert::{Alert, HttpsBody, Message, chat_message, message};
 use crate::aws::{Cause, Failure, arn_place};
 
@@ -40,9 +41,21 @@ impl Sns {
     /// # Errors
     /// When a topic did not take it, after retries.
     pub async fn publish(&self, alert: &Alert) -> Result<(), PublishError> {
-        self.main.publish(message(alert, self.https)).await?;
-        if let Some(chat) = &self.chat {
-            chat.publish(chat_message(alert)).await?;
+        self.send(message(alert, self.https), || chat_message(alert)).await
+    }
+
+    /// Publishes what a hunt came to, to every topic.
+    ///
+    /// # Errors
+    /// As [`Sns::publish`].
+    pub async fn publish_hunt(&self, hunted: &Hunted) -> Result<(), PublishError> {
+        self.send(hunted.message(self.https), || hunted.chat_message()).await
+    }
+
+    async fn send(&self, main: Message, chat: impl FnOnce() -> Message) -> Result<(), PublishError> {
+        self.main.publish(main).await?;
+        if let Some(topic) = &self.chat {
+            topic.publish(chat()).await?;
         }
         Ok(())
     }

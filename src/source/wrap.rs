@@ -26,7 +26,7 @@ pub(super) fn read(value: &Value, envelope: &Envelope<'_>) -> Reading {
 }
 
 fn read_object(value: &Value, envelope: &Envelope<'_>) -> Reading {
-    // The function's own schedule: there is nothing in it to judge.
+    // The function's own errands: there is nothing in them to judge.
     if errand(value).is_some() {
         return Reading::ignored();
     }
@@ -109,10 +109,15 @@ fn read_object(value: &Value, envelope: &Envelope<'_>) -> Reading {
     Reading::unreadable(&envelope.place, reason)
 }
 
-/// What a schedule asks the function to do: `{"imagewarden": "reconcile"}`, and nothing beside it.
+/// Errands of the hunt's state machine: what they are about stands beside the name.
+const WITH_MORE: [&str; 2] = ["hunt", "hunt-summary"];
+
+/// What a schedule asks the function to do: `{"imagewarden": "reconcile"}`, and nothing beside it; or what the
+/// state machine of a hunt asks: `{"imagewarden": "hunt", "run": ...}`.
 pub fn errand(payload: &Value) -> Option<&str> {
-    let errand = payload.as_object().filter(|object| object.len() == 1)?.get("imagewarden")?;
-    errand.as_str()
+    let object = payload.as_object()?;
+    let errand = object.get("imagewarden")?.as_str()?;
+    (object.len() == 1 || WITH_MORE.contains(&errand)).then_some(errand)
 }
 
 /// Each element on its own. A list of nothing is understood, and holds nothing to judge.
@@ -250,6 +255,20 @@ mod tests {
         let reading = super::super::read(&file, &surroundings());
         assert_eq!((reading.activities.len(), reading.ignored), (2, 2));
         assert_eq!(reading.unreadable[0].place, "Records[1]");
+    }
+
+    #[test]
+    fn errands_are_nothing_to_judge() {
+        for (payload, name) in [
+            (json!({"imagewarden": "reconcile"}), Some("reconcile")),
+            (json!({"imagewarden": "hunt", "run": "march", "objects": []}), Some("hunt")),
+            (json!({"imagewarden": "hunt-summary", "run": "march"}), Some("hunt-summary")),
+            (json!({"imagewarden": "reconcile", "detail": {}}), None),
+            (json!({"imagewarden": 7}), None),
+        ] {
+            assert_eq!(errand(&payload), name, "{payload}");
+            assert_eq!(told(&payload).is_empty(), name.is_some(), "{payload}");
+        }
     }
 
     #[test]

@@ -1,4 +1,4 @@
-"""Validates OCSF Detection Findings (one JSON object a line, standard input) against the published schema.
+"""Validates OCSF events, each by its class (one JSON object a line, standard input) against the published schema.
 
 Usage: ocsf_validate.py VERSION
 Exit status: 0 all valid, 1 some are not (each error on a line of standard output), 2 could not check.
@@ -16,11 +16,16 @@ except ImportError as error:
 
 
 def main() -> int:
-    schema = OcsfJsonSchemaEmbedded(get_ocsf_schema(sys.argv[1])).get_class_schema("detection_finding", ["cloud"])
-    validator = Draft202012Validator(schema)
+    schema = OcsfJsonSchemaEmbedded(get_ocsf_schema(sys.argv[1]))
+    classes = {6007: "scan_activity"}
+    validators = {}
     valid = wrong = 0
     for number, line in enumerate(sys.stdin, 1):
-        errors = list(validator.iter_errors(json.loads(line)))
+        event = json.loads(line)
+        name = classes.get(event.get("class_uid"), "detection_finding")
+        if name not in validators:
+            validators[name] = Draft202012Validator(schema.get_class_schema(name, ["cloud"]))
+        errors = list(validators[name].iter_errors(event))
         for error in errors:
             print(f"line {number}: {error.json_path}: {error.message[:500]}")
         valid, wrong = (valid, wrong + 1) if errors else (valid + 1, wrong)

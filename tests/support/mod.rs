@@ -4,6 +4,7 @@
 
 pub mod events;
 pub mod function;
+pub mod hunting;
 pub mod moto;
 pub mod recorded;
 pub mod relay;
