@@ -26,16 +26,16 @@ pub(super) fn read(value: &Value, envelope: &Envelope<'_>) -> Reading {
 }
 
 fn read_object(value: &Value, envelope: &Envelope<'_>) -> Reading {
-    // The function's own errands: there is nothing in them to judge.
-    if errand(value).is_some() {
-        return Reading::ignored();
-    }
     // What comes most, as it is written: asking for all that it might be instead costs more than reading it.
     if cloudtrail::is_plain(value) {
         return cloudtrail::read(value, envelope);
     }
     if eventbridge::is_plain(value) {
         return eventbridge::read(value, envelope);
+    }
+    // The function's own errands: there is nothing in them to judge.
+    if errand(value).is_some() {
+        return Reading::ignored();
     }
     // Lambda's failure record: the event stands beside why and how often it failed.
     if let Some(payload) = get(value, "requestPayload") {
