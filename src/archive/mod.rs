@@ -61,9 +61,13 @@ pub trait Fetch: std::fmt::Debug + Send + Sync {
 
 impl Options {
     pub fn new(surroundings: Surroundings) -> Self {
-        let jobs = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-        Self { surroundings, jobs, shortcuts: true, progress: Arc::default(), fetch: None }
+        Self { surroundings, jobs: cores(), shortcuts: true, progress: Arc::default(), fetch: None }
     }
+}
+
+/// How many cores the process may use.
+pub fn cores() -> usize {
+    std::thread::available_parallelism().map_or(1, std::num::NonZero::get)
 }
 
 /// Shared with whoever shows or ends a scan.

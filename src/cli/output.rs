@@ -14,9 +14,12 @@ pub struct Stdout {
 }
 
 /// Colour follows the terminal, `NO_COLOR` and `CLICOLOR_FORCE`.
+pub fn colour() -> bool {
+    anstream::AutoStream::choice(&io::stdout()) != anstream::ColorChoice::Never
+}
+
 pub fn stdout() -> Stdout {
-    let colour = anstream::AutoStream::choice(&io::stdout()) != anstream::ColorChoice::Never;
-    Stdout { inner: BufWriter::new(io::stdout().lock()), colour }
+    Stdout { inner: BufWriter::new(io::stdout().lock()), colour: colour() }
 }
 
 impl Stdout {

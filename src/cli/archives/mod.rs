@@ -39,6 +39,11 @@ pub struct Reading {
 }
 
 impl Reading {
+    /// Files read at the same time.
+    pub fn jobs(&self) -> usize {
+        self.jobs.map_or_else(archive::cores, usize::from)
+    }
+
     /// Reads everything, with a bar on a terminal. An interrupt ends the reading, and what was read until
     /// then counts. `account` is that of records that name none.
     pub fn run(
@@ -55,9 +60,7 @@ impl Reading {
             flow_log_format: None,
         };
         let mut options = archive::Options::new(surroundings);
-        if let Some(jobs) = self.jobs {
-            options.jobs = usize::from(jobs);
-        }
+        options.jobs = self.jobs();
         options.fetch = found.fetch.clone();
         interrupt.stops(options.progress.clone());
         let bar = Bar::start(&found.inputs, options.progress.clone());

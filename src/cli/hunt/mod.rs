@@ -106,7 +106,7 @@ pub async fn run(options: Options) -> miette::Result<Outcome> {
     let (policy, policy_text) = judging::policy_and_text(options.policy.as_deref())?;
     let mut folders = FactFolders::new(options.reading.facts.as_deref())?;
     let found = Found::at(&options.paths).await?;
-    let mut output = Output::open(options.output.as_deref(), options.format)?;
+    let mut output = Output::open(options.output.as_deref(), options.format, options.reading.jobs() > 1)?;
     let started = Instant::now();
     let interrupt = Interrupt::listen();
     let (sorted, summary) = read(&found, &options, &interrupt)?;
@@ -208,25 +208,25 @@ impl Hunt<'_> {
                 }
             };
             if self.options.since.is_none_or(|since| time >= since) {
-                self.tell(&processed)?;
+                self.tell(processed)?;
             }
         }
         Ok(())
     }
 
-    fn tell(&mut self, processed: &Processed) -> miette::Result<()> {
+    fn tell(&mut self, processed: Processed) -> miette::Result<()> {
         self.tally.activities += 1;
         self.tally.suppressed += processed.suppressed.len() as u64;
         if !self.options.reading.live {
             self.launches.add(&processed.judgement);
         }
-        for (alert, fate) in &processed.alerts {
-            if *fate != Fate::Published {
+        for (alert, fate) in processed.alerts {
+            if fate != Fate::Published {
                 self.tally.repetitions += 1;
-            } else if launches::is_unjudged(alert) && !self.options.reading.live {
+            } else if launches::is_unjudged(&alert) && !self.options.reading.live {
                 // Told with the other launches of its image.
-            } else if self.shows(alert) {
-                self.tally.add(alert);
+            } else if self.shows(&alert) {
+                self.tally.add(&alert);
                 self.output.alert(alert)?;
             }
         }

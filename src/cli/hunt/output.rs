@@ -1,15 +1,17 @@
 //! Where alerts go, and how they look there.
 
 use std::fs::File;
-use std::io::{BufWriter, Write};
+use std::io::{self, BufWriter, Write};
 use std::path::Path;
+use std::sync::mpsc::{SyncSender, sync_channel};
+use std::thread::JoinHandle;
 
 use chrono::Utc;
 use clap::ValueEnum;
 use imagewarden::alert::report::{PolicyText, Report, Summary, Unread};
 use imagewarden::alert::{self, Alert};
 use imagewarden::archive::Problem;
-use miette::{Context, IntoDiagnostic};
+use miette::{Context, IntoDiagnostic, miette};
 
 use super::Options;
 use super::show::Told;
@@ -27,8 +29,82 @@ pub enum Format {
 }
 
 /// A file or standard output.
-pub struct Output {
-    to: Box<dyn Write>,
+pub enum Output {
+    Here(Printer),
+    /// On a thread of its own, beside judging: laying alerts out costs a third of what judging them does.
+    Apart(Apart),
+}
+
+impl Output {
+    pub fn open(path: Option<&Path>, format: Format, apart: bool) -> miette::Result<Self> {
+        let printer = Printer::open(path, format)?;
+        Ok(if apart { Self::Apart(Apart::start(printer)?) } else { Self::Here(printer) })
+    }
+
+    pub fn alert(&mut self, alert: Alert) -> miette::Result<()> {
+        match self {
+            Self::Here(printer) => printer.alert(&alert),
+            Self::Apart(apart) => apart.alert(alert),
+        }
+    }
+
+    /// What goes behind all alerts.
+    pub fn finish(self, told: &Told<'_>, options: &Options, policy: PolicyText) -> miette::Result<()> {
+        let printer = match self {
+            Self::Here(printer) => printer,
+            Self::Apart(mut apart) => apart.end()?.ok_or_else(|| miette!("alerts were not printed"))?,
+        };
+        printer.finish(told, options, policy)
+    }
+}
+
+/// Alerts that wait for the printer.
+const WAITING: usize = 256;
+
+/// A printer on a thread of its own.
+pub struct Apart {
+    alerts: Option<SyncSender<Alert>>,
+    printer: Option<JoinHandle<miette::Result<Printer>>>,
+}
+
+impl Apart {
+    fn start(mut printer: Printer) -> miette::Result<Self> {
+        let (alerts, waiting) = sync_channel::<Alert>(WAITING);
+        let print = move || {
+            for alert in waiting {
+                printer.alert(&alert)?;
+            }
+            Ok(printer)
+        };
+        let printer =
+            std::thread::Builder::new().name("printer".to_owned()).spawn(print).into_diagnostic()?;
+        Ok(Self { alerts: Some(alerts), printer: Some(printer) })
+    }
+
+    fn alert(&mut self, alert: Alert) -> miette::Result<()> {
+        let sent = self.alerts.as_ref().is_some_and(|alerts| alerts.send(alert).is_ok());
+        // Nobody takes it: the printer has failed, and says why.
+        if sent { Ok(()) } else { self.end().and(Err(miette!("alerts were not printed"))) }
+    }
+
+    /// Waits until all is printed. `None` where that has been done before.
+    fn end(&mut self) -> miette::Result<Option<Printer>> {
+        self.alerts = None;
+        let Some(printer) = self.printer.take() else { return Ok(None) };
+        printer.join().map_err(|_| miette!("the thread that prints alerts died"))?.map(Some)
+    }
+}
+
+impl Drop for Apart {
+    /// However it ends, what was found is printed.
+    fn drop(&mut self) {
+        let _ = self.end();
+    }
+}
+
+/// Lays alerts out and writes them.
+pub struct Printer {
+    to: Box<dyn Write + Send>,
     colour: bool,
     format: Format,
     first: bool,
@@ -37,25 +113,21 @@ pub struct Output {
     report: Report,
 }
 
-impl Output {
-    pub fn open(path: Option<&Path>, format: Format) -> miette::Result<Self> {
-        let (to, colour): (Box<dyn Write>, bool) = match path {
+impl Printer {
+    fn open(path: Option<&Path>, format: Format) -> miette::Result<Self> {
+        let (to, colour): (Box<dyn Write + Send>, bool) = match path {
             Some(path) => {
                 let file = File::create(path)
                     .into_diagnostic()
                     .wrap_err_with(|| format!("cannot write {}", path.display()))?;
                 (Box::new(BufWriter::new(file)), false)
             }
-            None => {
-                let stdout = output::stdout();
-                let colour = stdout.colour();
-                (Box::new(stdout), colour)
-            }
+            None => (Box::new(BufWriter::new(io::stdout())), output::colour()),
         };
         Ok(Self { to, colour, format, first: true, line: Vec::new(), report: Report::default() })
     }
 
-    pub fn alert(&mut self, alert: &Alert) -> miette::Result<()> {
+    fn alert(&mut self, alert: &Alert) -> miette::Result<()> {
         let first = std::mem::replace(&mut self.first, false);
         match self.format {
             Format::Html => {
@@ -76,8 +148,7 @@ impl Output {
         .into_diagnostic()
     }
 
-    /// What goes behind all alerts.
-    pub fn finish(&mut self, told: &Told<'_>, options: &Options, policy: PolicyText) -> miette::Result<()> {
+    fn finish(mut self, told: &Told<'_>, options: &Options, policy: PolicyText) -> miette::Result<()> {
         match self.format {
             Format::Html => {
                 self.report.write(&mut self.to, &page(told, options, policy)).into_diagnostic()?;
