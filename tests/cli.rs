@@ -250,3 +250,25 @@ fn without_a_warm_up_first_sightings_are_told_at_once() {
     let told = findings(&["check", "--no-warm-up"], &path);
     assert!(told[0].to_string().contains("machine-image-newly-seen"));
 }
+
+/// `| head` ended in "Broken pipe" and exit code 2.
+#[test]
+fn a_reader_that_goes_away_is_no_error() {
+    let events = concat!(env!("CARGO_MANIFEST_DIR"), "/events");
+    for arguments in [
+        vec!["check", "--format", "json", events],
+        vec!["explain", events],
+        vec!["hunt", "--jobs", "1", "--format", "json", events],
+        vec!["hunt", "--jobs", "2", events],
+    ] {
+        let mut child = std::process::Command::new(env!("CARGO_BIN_EXE_imagewarden"))
+            .args(&arguments)
+            .stdout(std::process::Stdio::piped())
+            .stderr(std::process::Stdio::piped())
+            .spawn()
+            .unwrap();
+        drop(child.stdout.take());
+        let ended = child.wait_with_output().unwrap();
+        assert!(ended.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&ended.stderr));
+    }
+}

@@ -6,8 +6,8 @@ use std::path::PathBuf;
 use clap::Args;
 use imagewarden::alert::{self, Alert};
 use imagewarden::severity::Severity;
-use miette::IntoDiagnostic;
 
+use super::output::Written;
 use super::{Format, Judging, Outcome, judging, output, severity};
 
 #[derive(Args)]
@@ -38,9 +38,9 @@ pub async fn run(options: Options) -> miette::Result<Outcome> {
     let alerts: Vec<&Alert> = judged.alerts().collect();
     let mut stdout = output::stdout();
     for (number, alert) in alerts.iter().enumerate() {
-        write_alert(&mut stdout, alert, options.format, number == 0).into_diagnostic()?;
+        write_alert(&mut stdout, alert, options.format, number == 0).written()?;
     }
-    stdout.flush().into_diagnostic()?;
+    stdout.flush().written()?;
     summary(&judged, &alerts);
     if judged.outcome == Outcome::Ran
         && options.fail_on.is_some_and(|floor| alerts.iter().any(|alert| alert.severity() >= floor))

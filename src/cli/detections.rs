@@ -5,9 +5,9 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 use imagewarden::detection::REGISTRY;
-use miette::IntoDiagnostic;
 use serde_json::json;
 
+use super::output::Written;
 use super::{Outcome, judging, output};
 
 #[derive(Args)]
@@ -49,8 +49,8 @@ pub fn run(options: &Options) -> miette::Result<Outcome> {
                 writeln!(out, "{object}")
             }
         }
-        .into_diagnostic()?;
+        .written()?;
     }
-    out.flush().into_diagnostic()?;
+    out.flush().written()?;
     Ok(Outcome::Ran)
 }

@@ -7,9 +7,9 @@ use clap::{Args, ValueEnum};
 use imagewarden::alert;
 use imagewarden::detection::Verdict;
 use imagewarden::engine::Judgement;
-use miette::IntoDiagnostic;
 use serde_json::{Value, json};
 
+use super::output::Written;
 use super::{Judging, Outcome, judging, output};
 
 #[derive(Args)]
@@ -40,12 +40,12 @@ pub async fn run(options: Options) -> miette::Result<Outcome> {
         match options.format {
             ExplainFormat::Text => {
                 let gap = if number == 0 { "" } else { "\n" };
-                write!(out, "{gap}{}", alert::explain(judgement, width, colour)).into_diagnostic()?;
+                write!(out, "{gap}{}", alert::explain(judgement, width, colour)).written()?;
             }
-            ExplainFormat::Json => writeln!(out, "{}", object(judgement)).into_diagnostic()?,
+            ExplainFormat::Json => writeln!(out, "{}", object(judgement)).written()?,
         }
     }
-    out.flush().into_diagnostic()?;
+    out.flush().written()?;
     if judged.ignored > 0 {
         eprintln!(
             "{} of no interest: other API calls, or notices that name no actor",

@@ -15,6 +15,7 @@ use miette::{Context, IntoDiagnostic};
 
 use super::archives::{self, Found, Interrupt, Reading, when};
 use super::inputs::FactFolders;
+use super::output::Written;
 use super::{Outcome, account, judging, output};
 
 #[derive(Args)]
@@ -110,7 +111,7 @@ fn write(path: Option<&Path>, text: &str) -> miette::Result<()> {
             .wrap_err_with(|| format!("cannot write {}", path.display())),
         None => {
             let mut out = output::stdout();
-            out.write_all(text.as_bytes()).and_then(|()| out.flush()).into_diagnostic()
+            out.write_all(text.as_bytes()).and_then(|()| out.flush()).written()
         }
     }
 }

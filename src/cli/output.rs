@@ -3,7 +3,6 @@
 use std::io::{self, BufWriter, Write};
 
 use clap::CommandFactory;
-use miette::IntoDiagnostic;
 
 use super::{Arguments, Outcome};
 
@@ -48,6 +47,26 @@ pub fn count(number: usize, one: &str, many: &str) -> String {
     format!("{number} {}", if number == 1 { one } else { many })
 }
 
+/// What was found cannot be written. Unlike `into_diagnostic`, this lets [`is_broken_pipe`] see why.
+#[derive(Debug, thiserror::Error)]
+#[error("what was found cannot be written")]
+pub struct Unwritten(#[from] io::Error);
+
+impl miette::Diagnostic for Unwritten {}
+
+/// The outcome of writing results.
+pub trait Written {
+    /// # Errors
+    /// What went wrong, for people.
+    fn written(self) -> miette::Result<()>;
+}
+
+impl Written for io::Result<()> {
+    fn written(self) -> miette::Result<()> {
+        Ok(self.map_err(Unwritten)?)
+    }
+}
+
 /// The reader went away (`| head`): no error of ours.
 pub fn is_broken_pipe(report: &miette::Report) -> bool {
     report
@@ -61,6 +80,6 @@ pub fn completions(shell: clap_complete::Shell) -> miette::Result<Outcome> {
     let mut script = Vec::new();
     clap_complete::generate(shell, &mut Arguments::command(), "imagewarden", &mut script);
     let mut out = stdout();
-    out.write_all(&script).and_then(|()| out.flush()).into_diagnostic()?;
+    out.write_all(&script).and_then(|()| out.flush()).written()?;
     Ok(Outcome::Ran)
 }

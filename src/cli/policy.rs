@@ -5,8 +5,8 @@ use std::path::PathBuf;
 
 use clap::Subcommand;
 use imagewarden::policy::Policy;
-use miette::IntoDiagnostic;
 
+use super::output::Written;
 use super::{Outcome, judging, output};
 
 #[derive(Subcommand)]
@@ -38,16 +38,16 @@ pub fn run(command: Command) -> miette::Result<Outcome> {
             let policy = judging::policy(file.or(policy).as_deref())?;
             let warnings = policy.warnings(chrono::Utc::now().date_naive());
             for warning in &warnings {
-                writeln!(out, "warning: {warning}").into_diagnostic()?;
+                writeln!(out, "warning: {warning}").written()?;
             }
             let noted = output::count(warnings.len(), "warning", "warnings");
-            writeln!(out, "the policy is sound, {noted}").into_diagnostic()?;
+            writeln!(out, "the policy is sound, {noted}").written()?;
         }
         Command::Show { file, policy } => {
-            write!(out, "{}", judging::policy(file.or(policy).as_deref())?.to_yaml()).into_diagnostic()?;
+            write!(out, "{}", judging::policy(file.or(policy).as_deref())?.to_yaml()).written()?;
         }
-        Command::Schema => writeln!(out, "{:#}", Policy::schema()).into_diagnostic()?,
+        Command::Schema => writeln!(out, "{:#}", Policy::schema()).written()?,
     }
-    out.flush().into_diagnostic()?;
+    out.flush().written()?;
     Ok(Outcome::Ran)
 }

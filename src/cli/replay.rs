@@ -42,9 +42,8 @@ async fn send(sources: Vec<String>, function: String, delete: bool) -> miette::R
 
     use imagewarden::replay::{Replay, Replayed};
     use imagewarden::text::clean;
-    use miette::IntoDiagnostic;
 
-    use super::output;
+    use super::output::{self, Written};
 
     /// Replies and errors quote events, and may be long.
     const SHOWN: usize = 400;
@@ -62,7 +61,7 @@ async fn send(sources: Vec<String>, function: String, delete: bool) -> miette::R
         }
     };
     let summary = Replay { sources, function, delete }.run(tell).await;
-    written.into_diagnostic()?;
+    written.written()?;
     let summary = summary.map_err(|error| miette::miette!("{error}"))?;
     eprintln!("{} sent through, {} failed again", summary.succeeded, summary.failed);
     Ok(if summary.failed > 0 { Outcome::FailOnMet } else { Outcome::Ran })

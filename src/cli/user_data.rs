@@ -8,9 +8,9 @@ use clap::{Args, ValueEnum};
 use imagewarden::policy;
 use imagewarden::severity::Severity;
 use imagewarden::user_data::{self, Conclusion, Inspection, render};
-use miette::IntoDiagnostic;
 use serde_json::json;
 
+use super::output::Written;
 use super::{Outcome, judging, output, severity};
 
 #[derive(Args)]
@@ -79,9 +79,9 @@ pub fn run(options: &Options) -> miette::Result<Outcome> {
                 write!(out, "{gap}{}: {text}", imagewarden::text::clean(&name, 4096))
             }
         }
-        .into_diagnostic()?;
+        .written()?;
     }
-    out.flush().into_diagnostic()?;
+    out.flush().written()?;
     if outcome == Outcome::Ran && options.fail_on.is_some_and(|floor| worst >= Some(floor)) {
         return Ok(Outcome::FailOnMet);
     }

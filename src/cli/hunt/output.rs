@@ -15,7 +15,7 @@ use miette::{Context, IntoDiagnostic, miette};
 
 use super::Options;
 use super::show::Told;
-use crate::cli::output;
+use crate::cli::output::{self, Written};
 
 /// How alerts are printed.
 #[derive(ValueEnum, Clone, Copy, PartialEq, Eq)]
@@ -145,23 +145,23 @@ impl Printer {
                 write!(self.to, "{blank}{}", alert::terminal::text(alert, self.colour))
             }
         }
-        .into_diagnostic()
+        .written()
     }
 
     fn finish(mut self, told: &Told<'_>, options: &Options, policy: PolicyText) -> miette::Result<()> {
         match self.format {
             Format::Html => {
-                self.report.write(&mut self.to, &page(told, options, policy)).into_diagnostic()?;
+                self.report.write(&mut self.to, &page(told, options, policy)).written()?;
             }
             Format::Text | Format::Json if told.launches.is_empty() => {}
             Format::Text => {
                 let blank = if self.first { "" } else { "\n" };
-                write!(self.to, "{blank}{}", told.launches.text()).into_diagnostic()?;
+                write!(self.to, "{blank}{}", told.launches.text()).written()?;
             }
             // Lines of OCSF and nothing else.
             Format::Json => eprint!("{}", told.launches.text()),
         }
-        self.to.flush().into_diagnostic()
+        self.to.flush().written()
     }
 }
 
