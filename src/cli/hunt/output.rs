@@ -30,7 +30,7 @@ pub enum Format {
 
 /// A file or standard output.
 pub enum Output {
-    Here(Printer),
+    Here(Box<Printer>),
     /// On a thread of its own, beside judging: laying alerts out costs a third of what judging them does.
     Apart(Apart),
 }
@@ -38,7 +38,7 @@ pub enum Output {
 impl Output {
     pub fn open(path: Option<&Path>, format: Format, apart: bool) -> miette::Result<Self> {
         let printer = Printer::open(path, format)?;
-        Ok(if apart { Self::Apart(Apart::start(printer)?) } else { Self::Here(printer) })
+        Ok(if apart { Self::Apart(Apart::start(printer)?) } else { Self::Here(Box::new(printer)) })
     }
 
     pub fn alert(&mut self, alert: Alert) -> miette::Result<()> {
@@ -51,7 +51,7 @@ impl Output {
     /// What goes behind all alerts.
     pub fn finish(self, told: &Told<'_>, options: &Options, policy: PolicyText) -> miette::Result<()> {
         let printer = match self {
-            Self::Here(printer) => printer,
+            Self::Here(printer) => *printer,
             Self::Apart(mut apart) => apart.end()?.ok_or_else(|| miette!("alerts were not printed"))?,
         };
         printer.finish(told, options, policy)
