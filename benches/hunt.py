@@ -103,7 +103,7 @@ def by_hunt(truth, _, told):
 
 
 def by_reading(truth, _, told):
-    return truth["records"], by_hunt(truth, _, told)[0]
+    return truth["records"], by_hunt(truth, _, told)[1][0]
 
 
 def by_bytes(truth, text, _):
