@@ -245,6 +245,8 @@ def main():
     parser.add_argument("--core", type=int, default=0)
     parser.add_argument("--only", choices=["layouts", "others", "cores", "single"])
     arguments = parser.parse_args()
+    # Tools run elsewhere; a link into a virtual environment has to stay one.
+    arguments.python, arguments.jaq = (path and os.path.abspath(path) for path in (arguments.python, arguments.jaq))
     for part in (layouts, others, cores, single):
         if arguments.only in (None, part.__name__):
             print(part(arguments), flush=True)

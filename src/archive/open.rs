@@ -319,7 +319,10 @@ fn inflate(decompressor: &mut Decompressor, bytes: &[u8], out: &mut Vec<u8>) -> 
         // Deflate cannot do better than 1032 to one.
         let fits = needed <= MAX_INFLATED && size <= member.len().saturating_mul(1_032);
         if fits && out.len() < needed {
-            out.resize(needed, 0);
+            // Pages that are never written cost nothing, should the size be none.
+            let mut larger = vec![0; needed];
+            larger.get_mut(..filled)?.copy_from_slice(out.get(..filled)?);
+            *out = larger;
         }
         let place = out.get_mut(filled..needed).filter(|_| fits);
         match place.map(|place| decompressor.gzip_decompress(member, place)) {
