@@ -29,6 +29,7 @@ pub mod lookup;
 #[cfg(feature = "aws")]
 pub mod notify;
 pub mod partition;
+pub mod past;
 pub mod pipeline;
 pub mod policy;
 #[cfg(feature = "aws")]

@@ -11,7 +11,7 @@ use serde_json::{Map, Value, json};
 pub use counts::{Counts, FailedBatches};
 
 use super::email::{Page, WIDTH};
-use super::message::{Attribute, HttpsBody, Message};
+use super::message::{Attribute, HttpsBody, Message, attributes};
 use super::safe::{ascii, chat, shown, told_openly, verbatim, wrap_command};
 use super::words::{count, thousands};
 use super::{console, ocsf};
@@ -77,18 +77,9 @@ impl Hunted {
     }
 
     fn attributes(&self) -> Vec<Attribute> {
-        let severity = self.severity();
-        let detections: Vec<&str> =
+        let detections =
             self.counts.by_detection.keys().map(String::as_str).chain(["hunt-summary"]).collect();
-        let attribute = |name, data_type, value| Attribute { name, data_type, value };
-        let known = |text: &str| if text.is_empty() { "unknown".to_owned() } else { ascii(&shown(text, 64)) };
-        vec![
-            attribute("severity", "String", severity.name().to_owned()),
-            attribute("severity_id", "Number", severity.id().to_string()),
-            attribute("detection", "String.Array", Value::from(detections).to_string()),
-            attribute("account", "String", known(&self.account)),
-            attribute("region", "String", known(&self.region)),
-        ]
+        attributes(self.severity(), detections, &self.account, &self.region)
     }
 
     fn headline(&self) -> String {

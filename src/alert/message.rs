@@ -4,6 +4,7 @@ use serde_json::{Map, Value};
 
 use super::safe::{ascii, shown};
 use super::{Alert, chat, email, ocsf, subject, terminal};
+use crate::severity::Severity;
 
 /// What SNS takes, all variants and attributes together.
 pub const MAX_BYTES: usize = 262_144;
@@ -56,7 +57,7 @@ pub fn message(alert: &Alert, https: HttpsBody) -> Message {
     let full = email::text(alert);
     let chat = chat::notification(alert).to_string();
     let sms = terminal::sms(alert);
-    let attributes = attributes(alert);
+    let attributes = of_alert(alert);
     let subject = subject::subject(alert);
     let mut message = Message { subject, body: String::new(), structured: true, attributes };
     for (step, limits) in ocsf::Limits::STEPS.into_iter().enumerate() {
@@ -90,14 +91,22 @@ pub fn chat_message(alert: &Alert) -> Message {
         subject: subject::subject(alert),
         body: chat::notification(alert).to_string(),
         structured: false,
-        attributes: attributes(alert),
+        attributes: of_alert(alert),
     }
 }
 
-fn attributes(alert: &Alert) -> Vec<Attribute> {
-    let activity = &alert.activity;
-    let severity = alert.severity();
-    let detections: Vec<&str> = alert.findings.iter().map(|finding| finding.detection.id).collect();
+fn of_alert(alert: &Alert) -> Vec<Attribute> {
+    let detections = alert.findings.iter().map(|finding| finding.detection.id).collect();
+    attributes(alert.severity(), detections, &alert.activity.account, &alert.activity.region)
+}
+
+/// What subscribers filter by.
+pub(super) fn attributes(
+    severity: Severity,
+    detections: Vec<&str>,
+    account: &str,
+    region: &str,
+) -> Vec<Attribute> {
     let known = |text: &str| {
         let text = ascii(&shown(text, 64));
         if text.is_empty() { "unknown".to_owned() } else { text }
@@ -107,8 +116,8 @@ fn attributes(alert: &Alert) -> Vec<Attribute> {
         attribute("severity", "String", severity.name().to_owned()),
         attribute("severity_id", "Number", severity.id().to_string()),
         attribute("detection", "String.Array", Value::from(detections).to_string()),
-        attribute("account", "String", known(&activity.account)),
-        attribute("region", "String", known(&activity.region)),
+        attribute("account", "String", known(account)),
+        attribute("region", "String", known(region)),
     ]
 }
 

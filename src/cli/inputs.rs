@@ -121,18 +121,30 @@ pub struct FactFolders {
     named: Option<Arc<Recorded>>,
     found: HashMap<PathBuf, Arc<Recorded>>,
     none: Arc<Recorded>,
+    /// The last root and folder, and what was answered: looking asks the disk, and mostly the next file lies
+    /// beside the last.
+    last: Option<(PathBuf, PathBuf, Arc<Recorded>)>,
 }
 
 impl FactFolders {
     pub fn new(named: Option<&Path>) -> miette::Result<Self> {
         let named = named.map(open).transpose()?;
-        Ok(Self { named, found: HashMap::new(), none: Arc::new(Recorded::default()) })
+        Ok(Self { named, found: HashMap::new(), none: Arc::new(Recorded::default()), last: None })
     }
 
     pub fn beside(&mut self, root: &Path, folder: &Path) -> miette::Result<Arc<Recorded>> {
         if let Some(named) = &self.named {
             return Ok(named.clone());
         }
+        if let Some((_, _, facts)) = self.last.as_ref().filter(|last| last.0 == root && last.1 == folder) {
+            return Ok(facts.clone());
+        }
+        let facts = self.look(root, folder)?;
+        self.last = Some((root.to_owned(), folder.to_owned(), facts.clone()));
+        Ok(facts)
+    }
+
+    fn look(&mut self, root: &Path, folder: &Path) -> miette::Result<Arc<Recorded>> {
         let mut folder = Some(folder);
         while let Some(at) = folder {
             let facts = at.join("facts");

@@ -2,22 +2,21 @@
 
 use std::io::BufReader;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
-use chrono::TimeDelta;
 use imagewarden::activity::Activity;
 use imagewarden::alert::Alert;
 use imagewarden::alert::report::PolicyText;
 use imagewarden::history::InMemory;
-use imagewarden::history::deliver::{Fate, Publisher};
+use imagewarden::history::deliver::Fate;
 use imagewarden::learn;
 use imagewarden::lookup::Lookup;
-use imagewarden::pipeline::{Pipeline, Processed};
+use imagewarden::past::Past;
+use imagewarden::pipeline::Processed;
 use imagewarden::policy::{self, Policy};
 use miette::{Context, IntoDiagnostic, miette};
 
 use super::inputs::{self, Input};
-use super::{Judging, Outcome};
+use super::{Beginning, Judging, Outcome};
 
 /// Loads the policy that was named, else `policy.yaml` here, else the built-in one.
 pub fn policy(named: Option<&Path>) -> miette::Result<Policy> {
@@ -85,69 +84,43 @@ pub async fn judge(paths: &[PathBuf], options: &Judging) -> miette::Result<Judge
         .into_iter()
         .flat_map(|input| {
             let facts = input.facts;
-            input.reading.activities.into_iter().map(move |activity| (Arc::new(activity), facts.clone()))
+            input.reading.activities.into_iter().map(move |activity| (activity, facts.clone()))
         })
         .collect();
     activities.sort_by_key(|(activity, _)| activity.time);
-    let history = history(options.beginning.seed.as_deref()).await?;
-    let warm_up = options.beginning.warm_up();
+    let mut past = past(&judged.policy, &options.beginning).await?;
     if options.live {
         let live = live(options.account.as_deref()).await?;
         for (activity, _) in activities {
-            let processed = process(&judged.policy, &live, &history, warm_up, activity).await?;
-            judged.processed.push(processed);
+            judged.processed.push(next(&mut past, activity, &live).await?);
         }
     } else {
         for (activity, facts) in activities {
-            let processed = process(&judged.policy, facts.as_ref(), &history, warm_up, activity).await?;
-            judged.processed.push(processed);
+            judged.processed.push(next(&mut past, activity, facts.as_ref()).await?);
         }
     }
     Ok(judged)
 }
 
-/// An empty history, or one that begins with a seed.
-pub async fn history(seed: Option<&Path>) -> miette::Result<InMemory> {
+/// Who judges by a policy, with a history that is empty or begins with a seed.
+pub async fn past<'a>(policy: &'a Policy, beginning: &Beginning) -> miette::Result<Past<'a>> {
     let history = InMemory::default();
-    if let Some(path) = seed {
+    if let Some(path) = &beginning.seed {
         let wrap = || format!("the seed {}", path.display());
         let file = std::fs::File::open(path).into_diagnostic().wrap_err_with(wrap)?;
         let records = learn::read_seed(BufReader::new(file)).into_diagnostic().wrap_err_with(wrap)?;
         learn::sow(&history, &records).await.into_diagnostic().wrap_err_with(wrap)?;
     }
-    Ok(history)
+    Ok(Past::new(policy, None, beginning.warm_up(), history))
 }
 
-/// Judges one activity at its own time.
-pub async fn process<L: Lookup>(
-    policy: &Policy,
+/// Judges the next activity.
+pub async fn next<L: Lookup>(
+    past: &mut Past<'_>,
+    activity: Activity,
     lookup: &L,
-    history: &InMemory,
-    warm_up: bool,
-    activity: Arc<Activity>,
 ) -> miette::Result<Processed> {
-    let time = activity.time;
-    let pipeline = Pipeline {
-        policy,
-        policy_note: None,
-        lookup,
-        store: Some(history),
-        publisher: &Printed,
-        token: "command line",
-        warm_up,
-        deadline: time + TimeDelta::minutes(1),
-        now: &move || time,
-    };
-    pipeline.process(activity).await.map_err(|error| miette!("{error}"))
-}
-
-/// Alerts are printed by the command when all are there.
-struct Printed;
-
-impl Publisher for Printed {
-    async fn publish(&self, _: &Alert) -> Result<(), String> {
-        Ok(())
-    }
+    past.judge(activity, lookup).await.map_err(|error| miette!("{error}"))
 }
 
 impl Judged {

@@ -28,9 +28,6 @@ use launches::Launches;
 use output::{Format, Output};
 use show::{Tally, Told};
 
-/// How many activities go by between two looks at what the history may forget.
-const FORGET_AFTER: usize = 4_096;
-
 #[derive(Args)]
 pub struct Options {
     /// Files, folders and `s3://BUCKET/PREFIX` of logs; `-` for standard input. A folder means every log file in it and below,
@@ -118,16 +115,7 @@ pub async fn run(options: Options) -> miette::Result<Outcome> {
         tally: Tally::default(),
         launches: Launches::default(),
     };
-    // Looking for the folder asks the disk; mostly the next activity is of the same file.
-    let mut last: Option<(usize, Arc<Recorded>)> = None;
-    let beside = |file: usize| match &last {
-        Some((known, facts)) if *known == file => Ok(facts.clone()),
-        _ => {
-            let facts = found.facts_of(file, &mut folders)?;
-            last = Some((file, facts.clone()));
-            Ok(facts)
-        }
-    };
+    let beside = |file: usize| found.facts_of(file, &mut folders);
     if options.reading.live {
         let account = options.account.first().map(String::as_str);
         let live = judging::live(account).await?;
@@ -186,26 +174,18 @@ impl Hunt<'_> {
         live: Option<&L>,
         mut beside: impl FnMut(usize) -> miette::Result<Arc<Recorded>>,
     ) -> miette::Result<()> {
-        let history = judging::history(self.options.beginning.seed.as_deref()).await?;
-        let warm_up = self.options.beginning.warm_up();
+        let mut past = judging::past(self.policy, &self.options.beginning).await?;
         self.interrupt.goes_on();
-        for (number, entry) in sorted.in_order().into_diagnostic()?.enumerate() {
+        for entry in sorted.in_order().into_diagnostic()? {
             if self.interrupt.is_raised() {
                 self.tally.stopped = true;
                 break;
             }
             let (file, activity) = entry.into_diagnostic()?;
             let time = activity.time;
-            if number % FORGET_AFTER == FORGET_AFTER - 1 {
-                history.forget(time);
-            }
-            let activity = Arc::new(activity);
             let processed = match live {
-                Some(live) => judging::process(self.policy, live, &history, warm_up, activity).await?,
-                None => {
-                    let facts = beside(file)?;
-                    judging::process(self.policy, facts.as_ref(), &history, warm_up, activity).await?
-                }
+                Some(live) => judging::next(&mut past, activity, live).await?,
+                None => judging::next(&mut past, activity, beside(file)?.as_ref()).await?,
             };
             if self.options.since.is_none_or(|since| time >= since) {
                 self.tell(processed)?;

@@ -1,30 +1,28 @@
 //! One batch: its objects are read, judged in the order of event times, and what that raises is written.
 
-use std::future::ready;
 use std::sync::Arc;
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
 use super::{Object, batch_name, results, wish};
-use crate::activity::{Action, Activity};
+use crate::activity::Action;
+use crate::alert;
 use crate::alert::hunted::Counts;
-use crate::alert::{self, Alert};
 use crate::archive::s3::Fetcher;
 use crate::archive::{self, Input, Sorted, Summary, is_log};
 use crate::detection::Verdict;
 use crate::function::handler::{App, Invocation};
+use crate::function::policy::Current;
 use crate::function::reply::Failed;
 use crate::history::InMemory;
-use crate::history::deliver::{Fate, Publisher};
+use crate::history::deliver::Fate;
 use crate::lookup::aws::ACTIVITY_TIME;
-use crate::pipeline::{Pipeline, Processed};
+use crate::past::Past;
+use crate::pipeline::Processed;
 use crate::source::Surroundings;
-
-/// How many activities go by between two looks at what the history may forget.
-const FORGET_AFTER: usize = 4_096;
 
 /// The approval check of launches.
 const CHECK: &str = "machine-image-not-approved";
@@ -132,14 +130,20 @@ async fn read(
 /// line each.
 async fn judge(sorted: Sorted, invocation: &Invocation, counts: &mut Counts) -> Result<Vec<u8>, Failed> {
     let broken = |error: std::io::Error| Failed::Hunt(format!("what was read cannot be read back: {error}"));
-    let history = InMemory::default();
+    let Current { policy, note, .. } = &invocation.current;
+    let mut past = Past::new(policy, note.as_deref(), true, InMemory::default());
     let mut lines = Vec::new();
-    for (place, entry) in sorted.in_order().map_err(broken)?.enumerate() {
+    for entry in sorted.in_order().map_err(broken)? {
         let (_, activity) = entry.map_err(broken)?;
-        if place % FORGET_AFTER == FORGET_AFTER - 1 {
-            history.forget(activity.time);
+        if invocation.late() {
+            return Err(out_of_time("judging"));
         }
-        let processed = one(activity, &history, invocation).await?;
+        let lookup = invocation.lookup.until(invocation.deadline.min(Instant::now() + ACTIVITY_TIME));
+        let processed = past.judge(activity, &lookup).await?;
+        // Facts that only the invocation's end kept away are there the next time.
+        if lookup.cut_short() && invocation.late() {
+            return Err(out_of_time("judging"));
+        }
         count(counts, &processed);
         for (alert, _) in processed.alerts.iter().filter(|(_, fate)| *fate == Fate::Published) {
             lines.extend_from_slice(alert::ocsf::finding(alert).to_string().as_bytes());
@@ -149,43 +153,8 @@ async fn judge(sorted: Sorted, invocation: &Invocation, counts: &mut Counts) -> 
     Ok(lines)
 }
 
-/// Judges one activity at its own time.
-async fn one(activity: Activity, history: &InMemory, invocation: &Invocation) -> Result<Processed, Failed> {
-    if invocation.late() {
-        return Err(out_of_time("judging"));
-    }
-    let time = activity.time;
-    let lookup = invocation.lookup.until(invocation.deadline.min(Instant::now() + ACTIVITY_TIME));
-    let pipeline = Pipeline {
-        policy: &invocation.current.policy,
-        policy_note: invocation.current.note.as_deref(),
-        lookup: &lookup,
-        store: Some(history),
-        publisher: &Written,
-        token: "hunt",
-        deadline: time + TimeDelta::minutes(1),
-        warm_up: true,
-        now: &move || time,
-    };
-    let processed = pipeline.process(Arc::new(activity)).await?;
-    // Facts that only the invocation's end kept away are there the next time.
-    if lookup.cut_short() && invocation.late() {
-        return Err(out_of_time("judging"));
-    }
-    Ok(processed)
-}
-
 fn out_of_time(doing: &str) -> Failed {
     Failed::OutOfTime(format!("{doing} a batch of logs took too long; a smaller one may do"))
-}
-
-/// Nobody is told of a single alert: it goes to the results.
-struct Written;
-
-impl Publisher for Written {
-    fn publish(&self, _: &Alert) -> impl Future<Output = Result<(), String>> + Send {
-        ready(Ok(()))
-    }
 }
 
 fn count(counts: &mut Counts, processed: &Processed) {
