@@ -13,6 +13,7 @@
 mod csv;
 mod decide;
 mod layout;
+mod marks;
 mod native;
 mod open;
 #[cfg(feature = "parquet")]

@@ -309,6 +309,10 @@ fn pump(
 fn inflate(decompressor: &mut Decompressor, bytes: &[u8], out: &mut Vec<u8>) -> Option<usize> {
     /// A member's own data may look like the start of another.
     const TRIES: usize = 16;
+    /// Logs are hardly ever packed better than this to one. A size beyond is none, or its file is streamed.
+    const BEST: usize = 64;
+    /// Files of a trail are of much the same size: what one was inflated into mostly holds the next.
+    const ROOM: usize = 2 * 1024 * 1024;
     let mut starts = memmem::find_iter(bytes, &GZIP).filter(|start| *start > 0).chain([bytes.len()]);
     let (mut at, mut filled, mut tries) = (0_usize, 0_usize, 0_usize);
     while at < bytes.len() {
@@ -316,13 +320,13 @@ fn inflate(decompressor: &mut Decompressor, bytes: &[u8], out: &mut Vec<u8>) -> 
         let member = bytes.get(at..end)?;
         let size = usize::try_from(u32::from_le_bytes(*member.last_chunk::<4>()?)).ok()?;
         let needed = filled.checked_add(size)?;
-        // Deflate cannot do better than 1032 to one.
-        let fits = needed <= MAX_INFLATED && size <= member.len().saturating_mul(1_032);
+        let fits = needed <= MAX_INFLATED && size <= member.len().saturating_mul(BEST);
         if fits && out.len() < needed {
-            // Pages that are never written cost nothing, should the size be none.
-            let mut larger = vec![0; needed];
-            larger.get_mut(..filled)?.copy_from_slice(out.get(..filled)?);
-            *out = larger;
+            let mut smaller = std::mem::take(out);
+            smaller.truncate(filled);
+            smaller.shrink_to_fit();
+            *out = vec![0; needed.next_multiple_of(ROOM)];
+            out.get_mut(..filled)?.copy_from_slice(&smaller);
         }
         let place = out.get_mut(filled..needed).filter(|_| fits);
         match place.map(|place| decompressor.gzip_decompress(member, place)) {

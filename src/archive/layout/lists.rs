@@ -52,12 +52,12 @@ impl Layout<'_> {
         if index > 0 && bytes.get(at) == Some(&b',') {
             at = skim::space(bytes, at.saturating_add(1));
         }
-        let place = format!("{name}[{index}]");
+        let place = || format!("{name}[{index}]");
         match bytes.get(at) {
             None if after == After::More => return Step::Wait,
             None => {
                 if after == After::End {
-                    self.problem(place, "the file ends within a list");
+                    self.problem(place(), "the file ends within a list");
                 }
                 self.state = State::Done;
                 return Step::On(bytes.len());
@@ -81,7 +81,7 @@ impl Layout<'_> {
                         Fault::Incomplete => "the file ends within a record",
                         Fault::Broken => "not JSON; the rest was not read",
                     };
-                    self.problem(place, reason);
+                    self.problem(place(), reason);
                 }
                 self.state = State::Done;
                 return Step::On(bytes.len());
@@ -96,12 +96,12 @@ impl Layout<'_> {
         match serde_json::from_slice::<Value>(text) {
             Ok(value) => {
                 let reading = source::read(&value, self.surroundings);
-                self.add(reading, &place);
+                self.add(reading, &place());
             }
             Err(error) => {
                 self.found.records = self.found.records.saturating_add(1);
                 self.found.broken = self.found.broken.saturating_add(1);
-                self.problem(place, format!("not JSON: {error}"));
+                self.problem(place(), format!("not JSON: {error}"));
             }
         }
         Step::On(end)

@@ -4,6 +4,9 @@
 mod lines;
 mod lists;
 
+use std::sync::LazyLock;
+
+use memchr::memmem::Finder;
 use memchr::{memchr, memchr_iter};
 use serde_json::Value;
 
@@ -327,8 +330,9 @@ fn enveloped(line: &[u8]) -> Option<&[u8]> {
     if !kind.ends_with(b" via CloudTrail") || kind.contains(&b'\\') {
         return None;
     }
-    let detail = memchr::memmem::find(rest, br#","detail":{"eventVersion":""#)?;
-    rest.get(detail..)
+    static DETAIL: LazyLock<Finder<'static>> =
+        LazyLock::new(|| Finder::new(br#","detail":{"eventVersion":""#));
+    rest.get(DETAIL.find(rest)?..)
 }
 
 /// CloudTrail Lake's answer to a query: rows of columns, one of which (`eventJson`) is the record as a string.
