@@ -26,19 +26,19 @@ pub(super) enum Verdict {
 }
 
 /// Behind the white space from here.
-pub(super) fn space(bytes: &[u8], at: usize) -> usize {
-    let rest = bytes.get(at..).unwrap_or_default();
-    // Indentation of pretty-printed files: eight at a time.
-    let mut skipped = 0_usize;
-    for chunk in rest.chunks_exact(8) {
-        if chunk.iter().any(|byte| *byte != b' ') {
-            break;
+pub(super) fn space(bytes: &[u8], mut at: usize) -> usize {
+    while let Some(b' ' | b'\n' | b'\r' | b'\t') = bytes.get(at) {
+        at = at.saturating_add(1);
+        // Indentation of pretty-printed files: eight at a time.
+        while let Some(eight) = bytes.get(at..).and_then(<[u8]>::first_chunk::<8>) {
+            let others = u64::from_le_bytes(*eight) ^ u64::from_le_bytes([b' '; 8]);
+            at = at.saturating_add((others.trailing_zeros() / 8) as usize);
+            if others != 0 {
+                break;
+            }
         }
-        skipped = skipped.saturating_add(8);
     }
-    let tail = rest.get(skipped..).unwrap_or_default();
-    let more = tail.iter().take_while(|byte| matches!(byte, b' ' | b'\n' | b'\r' | b'\t')).count();
-    at.saturating_add(skipped).saturating_add(more)
+    at
 }
 
 /// Behind a string's closing quote; `at` is behind its opening one.
@@ -159,22 +159,13 @@ struct Kinds {
 fn walk(bytes: &[u8], marks: &mut Marks, at: usize, inside: bool) -> Result<(usize, Verdict), Fault> {
     let mut kinds = Kinds::default();
     let (mut record, mut envelope, mut lookup, mut unknown) = (false, false, false, false);
-    let between = |from: usize, to: usize| bytes.get(from..to).unwrap_or_default().trim_ascii();
+    // What stands there, without the white space around it.
+    let between =
+        |from: usize, to: usize| bytes.get(space(bytes, from)..to).unwrap_or_default().trim_ascii_end();
     let mut from = at;
-    // The white space before a key, mostly the same as before the last one.
-    let mut gap: &[u8] = b"";
     loop {
         let colon = marks.next().ok_or(Fault::Incomplete)?;
-        let key = bytes.get(from..colon).unwrap_or_default();
-        let key = match key.strip_prefix(gap) {
-            Some(key) if key.starts_with(b"\"") => key,
-            _ => {
-                let text = key.trim_ascii_start();
-                gap = key.get(..key.len().saturating_sub(text.len())).unwrap_or_default();
-                text
-            }
-        };
-        let key = key.trim_ascii_end();
+        let key = between(from, colon);
         if bytes.get(colon) == Some(&b'}') && key.is_empty() && from == at {
             return Ok((colon.saturating_add(1), Verdict::Parse));
         }

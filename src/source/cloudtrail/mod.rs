@@ -87,7 +87,8 @@ pub fn may_be_judged(operation: &[u8]) -> bool {
         }
         by_length
     });
-    BY_LENGTH.get(operation.len()).is_some_and(|names| names.contains(&operation))
+    let is = |name: &&[u8]| name.first() == operation.first() && *name == operation;
+    BY_LENGTH.get(operation.len()).is_some_and(|names| names.iter().any(is))
 }
 
 pub(super) fn read(value: &Value, envelope: &Envelope<'_>) -> Reading {
