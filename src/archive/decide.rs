@@ -59,9 +59,9 @@ pub(super) const NESTED: Spelling =
 pub(super) const QUOTED: Spelling =
     Spelling { start: br#"{""eventVersion"":""#, before: br#""""#, after: br#""":"""#, end: b'"' };
 
-/// Whether a record that CloudTrail wrote is of no interest, told without parsing it: each key of the name that
-/// stands in its text, wherever, has a call's name behind it that nobody judges. The record's own is among
-/// them.
+/// Whether a record that CloudTrail wrote is of no interest, told without parsing it: each key of the name, the
+/// record's own or one inside it, has a call's name behind it that nobody judges. What stands in the middle of
+/// a string is no key.
 pub(super) fn is_of_no_interest(text: &[u8], spelling: Spelling) -> bool {
     text.starts_with(spelling.start) && names_nothing(text, spelling)
 }
@@ -70,9 +70,18 @@ pub(super) fn is_of_no_interest(text: &[u8], spelling: Spelling) -> bool {
 pub(super) fn names_nothing(text: &[u8], spelling: Spelling) -> bool {
     let mut found = false;
     for at in KEY.find_iter(text) {
-        let behind = at.saturating_add(KEY.needle().len());
-        let Some(rest) = text.get(behind..).and_then(|rest| rest.strip_prefix(spelling.after)) else {
-            return false;
+        let before = text.get(..at).and_then(|before| before.strip_suffix(spelling.before));
+        // Behind anything but a quote, or behind one that is escaped, it stands in the middle of a string.
+        if before.is_none_or(|before| before.ends_with(b"\\")) {
+            continue;
+        }
+        let rest = text.get(at.saturating_add(KEY.needle().len())..).unwrap_or_default();
+        let Some(rest) = rest.strip_prefix(spelling.after) else {
+            match rest.strip_prefix(spelling.before) {
+                // A string that only begins so, or a value.
+                None | Some([b',' | b'}' | b']', ..]) => continue,
+                Some(_) => return false,
+            }
         };
         let Some(end) = rest.iter().take(LONGEST_NAME).position(|byte| *byte == spelling.end) else {
             return false;
@@ -81,7 +90,7 @@ pub(super) fn names_nothing(text: &[u8], spelling: Spelling) -> bool {
         if name.is_empty() || !name.iter().all(u8::is_ascii_alphanumeric) || may_be_judged(name) {
             return false;
         }
-        found |= text.get(..at).is_some_and(|before| before.ends_with(spelling.before));
+        found = true;
     }
     found && !hides_letters(text)
 }
