@@ -132,7 +132,7 @@ def instructions():
 def size(bootstrap):
     return table(
         ["size", "", "wanted"],
-        [["release `bootstrap`", f"{bootstrap.stat().st_size / MIB:.1f} MiB", "12 MB at most"]],
+        [["release `bootstrap`", f"{bootstrap.stat().st_size / 1e6:.1f} MB", "12 MB at most"]],
     ) + "\n"
 
 

@@ -146,22 +146,12 @@ pub(super) fn record(bytes: &[u8], at: usize) -> Result<(usize, Verdict), Fault>
     walk(bytes, &mut Marks::new(bytes, behind), behind, false)
 }
 
-/// How often a field of each kind was met.
-#[derive(Default, PartialEq, Eq)]
-struct Kinds {
-    names: usize,
-    details: usize,
-    types: usize,
-    strings: usize,
-}
-
-/// From behind an object's opening brace.
+/// From behind an object's opening brace. `inside` another one, an object `detail` is not stepped into.
 fn walk(bytes: &[u8], marks: &mut Marks, at: usize, inside: bool) -> Result<(usize, Verdict), Fault> {
-    let mut kinds = Kinds::default();
-    let (mut record, mut envelope, mut lookup, mut unknown) = (false, false, false, false);
     // What stands there, without the white space around it.
     let between =
         |from: usize, to: usize| bytes.get(space(bytes, from)..to).unwrap_or_default().trim_ascii_end();
+    let mut fields = Fields::default();
     let mut from = at;
     loop {
         let colon = marks.next().ok_or(Fault::Incomplete)?;
@@ -170,68 +160,97 @@ fn walk(bytes: &[u8], marks: &mut Marks, at: usize, inside: bool) -> Result<(usi
             return Ok((colon.saturating_add(1), Verdict::Parse));
         }
         let key = quoted(key).filter(|_| bytes.get(colon) == Some(&b':')).ok_or(Fault::Broken)?;
-        let start = colon.saturating_add(1);
         let mut end = marks.next().ok_or(Fault::Incomplete)?;
-        let text = between(start, end);
-        let mut walked = false;
-        if matches!(bytes.get(end), Some(b'{' | b'[')) {
-            let behind = end.saturating_add(1);
-            walked = key == b"detail" && !inside && bytes.get(end) == Some(&b'{');
-            let behind = if walked {
-                let (behind, verdict) = walk(bytes, marks, behind, true)?;
-                unknown |= verdict == Verdict::Parse;
-                behind
-            } else {
-                marks.close().ok_or(Fault::Incomplete)?
-            };
-            end = marks.next().ok_or(Fault::Incomplete)?;
-            if !text.is_empty() || !between(behind, end).is_empty() {
-                return Err(Fault::Broken);
-            }
-        } else if text.is_empty() {
+        let text = between(colon.saturating_add(1), end);
+        let container = bytes.get(end).filter(|byte| matches!(byte, b'{' | b'['));
+        // Text before a bracket, or nothing where a value should be.
+        if container.is_some() != text.is_empty() {
             return Err(Fault::Broken);
         }
+        let mut detail = Verdict::Parse;
+        if let Some(bracket) = container {
+            let mut behind = end.saturating_add(1);
+            if key == b"detail" && *bracket == b'{' && !inside {
+                (behind, detail) = walk(bytes, marks, behind, true)?;
+            } else {
+                behind = marks.close().ok_or(Fault::Incomplete)?;
+            }
+            end = marks.next().ok_or(Fault::Incomplete)?;
+            if !between(behind, end).is_empty() {
+                return Err(Fault::Broken);
+            }
+        }
+        fields.add(key, text, detail);
+        from = end.saturating_add(1);
+        match bytes.get(end) {
+            Some(b',') => {}
+            Some(b'}') => return Ok((from, fields.verdict(inside))),
+            _ => return Err(Fault::Broken),
+        }
+    }
+}
+
+/// What is known of an object's own fields.
+#[derive(Default)]
+struct Fields {
+    /// How often there was the field of a call's name, of an event's record, of its type, and of a record as a string.
+    names: usize,
+    details: usize,
+    types: usize,
+    strings: usize,
+    /// Whether there was any other field of a record, of an event, and of what is looked up.
+    record: bool,
+    envelope: bool,
+    lookup: bool,
+    /// Whether there was a field, or a value of one, that only a parser can tell.
+    unknown: bool,
+}
+
+impl Fields {
+    /// Takes a field with the text of its value, of which an object or a list has none. `detail` is the verdict
+    /// on the record in a field of that name.
+    fn add(&mut self, key: &[u8], text: &[u8], detail: Verdict) {
         match key {
             b"eventName" => {
-                kinds.names = kinds.names.saturating_add(1);
+                self.names = self.names.saturating_add(1);
                 let name = text.strip_prefix(b"\"").and_then(decide::name);
-                unknown |= name.is_none_or(|name| Some(name) != quoted(text) || may_be_judged(name));
+                self.unknown |= name.is_none_or(|name| Some(name) != quoted(text) || may_be_judged(name));
             }
-            b"detail" if !inside => {
-                kinds.details = kinds.details.saturating_add(1);
-                unknown |= !walked;
+            b"detail" => {
+                self.details = self.details.saturating_add(1);
+                self.unknown |= detail == Verdict::Parse;
             }
             b"detail-type" => {
-                kinds.types = kinds.types.saturating_add(1);
-                unknown |= !quoted(text).is_some_and(|kind| {
+                self.types = self.types.saturating_add(1);
+                self.unknown |= !quoted(text).is_some_and(|kind| {
                     kind.starts_with(b"AWS ") && kind.ends_with(b" via CloudTrail") && !kind.contains(&b'\\')
                 });
             }
             b"CloudTrailEvent" => {
-                kinds.strings = kinds.strings.saturating_add(1);
-                unknown |= !quoted(text).is_some_and(|inner| {
+                self.strings = self.strings.saturating_add(1);
+                self.unknown |= !quoted(text).is_some_and(|inner| {
                     decide::is_of_no_interest(inner, NESTED) || is_of_no_interest_within(text)
                 });
             }
             b"resources" => {}
-            key if is_cloudtrail(key) => record = true,
-            key if is_envelope(key) => envelope = true,
-            key if is_looked_up(key) => lookup = true,
-            _ => unknown = true,
-        }
-        from = end.saturating_add(1);
-        match bytes.get(end) {
-            Some(b',') => {}
-            Some(b'}') => break,
-            _ => return Err(Fault::Broken),
+            key if is_cloudtrail(key) => self.record = true,
+            key if is_envelope(key) => self.envelope = true,
+            key if is_looked_up(key) => self.lookup = true,
+            _ => self.unknown = true,
         }
     }
-    let only = |names, details, types, strings| kinds == Kinds { names, details, types, strings };
-    let plain = only(1, 0, 0, 0) && record && !envelope && !lookup;
-    let event = only(0, 1, 1, 0) && !record && !lookup && !inside;
-    let found = only(0, 0, 0, 1) && !record && !envelope && !inside;
-    let verdict = if !unknown && (plain || event || found) { Verdict::OfNoInterest } else { Verdict::Parse };
-    Ok((from, verdict))
+
+    /// `inside` another object, only a record itself is of no interest.
+    fn verdict(&self, inside: bool) -> Verdict {
+        let counted = (self.names, self.details, self.types, self.strings);
+        let known = match counted {
+            (1, 0, 0, 0) => self.record && !self.envelope && !self.lookup,
+            (0, 1, 1, 0) => !self.record && !self.lookup && !inside,
+            (0, 0, 0, 1) => !self.record && !self.envelope && !inside,
+            _ => false,
+        };
+        if known && !self.unknown { Verdict::OfNoInterest } else { Verdict::Parse }
+    }
 }
 
 /// What stands between quotes; of a key or a value that is no string, nothing.
