@@ -3,11 +3,11 @@
 //! The lists are text files with their source and date, compiled in and read on first use. Host names
 //! match as a registered domain or its subdomains, never as a substring.
 
+pub mod programs;
+
 use std::collections::HashSet;
 use std::sync::LazyLock;
 
-static MINERS: LazyLock<HashSet<&'static str>> =
-    LazyLock::new(|| entries(include_str!("miners.txt")).collect());
 static POOLS: LazyLock<HashSet<&'static str>> =
     LazyLock::new(|| entries(include_str!("mining-pools.txt")).collect());
 
@@ -18,21 +18,7 @@ pub fn entries(list: &'static str) -> impl Iterator<Item = &'static str> {
 
 /// Whether a program's base name is a known miner: `xmrig`, `xmrig-6.21.0`, `XMRig.exe`.
 pub fn is_miner(name: &str) -> bool {
-    let name = name.trim_start_matches('.').to_ascii_lowercase();
-    let name = name.strip_suffix(".exe").unwrap_or(&name);
-    if MINERS.contains(name) {
-        return true;
-    }
-    // Names with a version, an architecture or an archive's extension behind them.
-    let mut end = 0;
-    while let Some(next) = name.get(end..).and_then(|rest| rest.find(['-', '_', '.'])) {
-        end += next;
-        if name.get(..end).is_some_and(|head| MINERS.contains(head)) {
-            return true;
-        }
-        end += 1;
-    }
-    false
+    programs::is_named_after(name, programs::Class::Miner)
 }
 
 /// Whether a host is a mining pool, or below one.
@@ -71,24 +57,13 @@ mod tests {
 
     #[test]
     fn lists_are_lower_case_without_spaces() {
-        for entry in MINERS.iter().chain(POOLS.iter()) {
+        for entry in POOLS.iter() {
             assert!(
                 entry
                     .bytes()
                     .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"-_.".contains(&byte)),
                 "{entry}"
             );
-        }
-    }
-
-    #[test]
-    fn miners_match_with_versions_and_extensions_only() {
-        for name in ["xmrig", "XMRig.exe", "xmrig-6.21.0-linux-x64.tar.gz", "t-rex", "lolMiner_v1", ".xmrig"]
-        {
-            assert!(is_miner(name), "{name}");
-        }
-        for name in ["xmrigs", "t", "rex", "mining", "claymores", "trex-park", "docker"] {
-            assert!(!is_miner(name), "{name}");
         }
     }
 }
