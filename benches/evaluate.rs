@@ -174,7 +174,7 @@ async fn main() -> Outcome<()> {
             let verdicts = judgements.iter().flat_map(|judgement| &judgement.verdicts);
             let mut lines: Vec<String> = verdicts
                 .filter_map(|(detection, verdict)| match verdict {
-                    Verdict::Match(_) | Verdict::Matches(_) => Some(format!("{}: match", detection.id)),
+                    Verdict::Match(_) => Some(format!("{}: match", detection.id)),
                     Verdict::CannotTell(_) => Some(format!("{}: cannot tell", detection.id)),
                     _ => None,
                 })

@@ -38,8 +38,7 @@ pub fn explain(judgement: &Judgement, width: usize, colour: bool) -> String {
         .iter()
         .map(|(detection, verdict)| {
             let (word, style, reason) = match verdict {
-                Verdict::Match(_) | Verdict::Matches(_) => {
-                    let matches = verdict.matches();
+                Verdict::Match(matches) => {
                     let severities = matches.iter().map(|one| one.severity.unwrap_or(detection.severity));
                     let severity = severities.max().unwrap_or(detection.severity);
                     let summaries: Vec<&str> = matches.iter().map(|one| one.summary.as_str()).collect();

@@ -32,7 +32,7 @@ pub fn alerts(judgement: &Judgement, policy: &Policy, policy_note: Option<&str>)
     let mut suppressed = Vec::new();
     for (detection, verdict) in &judgement.verdicts {
         let (matches, severity) = match verdict {
-            Verdict::Match(_) | Verdict::Matches(_) => (verdict.matches().to_vec(), detection.severity),
+            Verdict::Match(matches) => (matches.clone(), detection.severity),
             Verdict::CannotTell(reason) if detection.approval => {
                 (vec![blind(activity, detection, reason)], Severity::Medium)
             }

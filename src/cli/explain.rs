@@ -61,8 +61,8 @@ fn object(judgement: &Judgement) -> Value {
         .iter()
         .map(|(detection, verdict)| {
             let (name, reason) = match verdict {
-                Verdict::Match(_) | Verdict::Matches(_) => {
-                    let summaries = verdict.matches().iter().map(|matched| matched.summary.as_str());
+                Verdict::Match(matches) => {
+                    let summaries = matches.iter().map(|matched| matched.summary.as_str());
                     ("match", summaries.collect::<Vec<_>>().join(" "))
                 }
                 Verdict::Pass(reason) => ("pass", reason.to_string()),

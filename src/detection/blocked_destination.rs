@@ -51,7 +51,7 @@ fn judge(activity: &Activity, context: &Context<'_>) -> Verdict {
         ("rejected", if connection.rejected { json!(true) } else { json!(null) }),
     ]);
     seen.extend(runtime::seen(place));
-    Verdict::Match(Box::new(Match {
+    Verdict::matched(Match {
         subject: runtime::subject(place),
         severity: None,
         summary: format!(
@@ -70,7 +70,7 @@ fn judge(activity: &Activity, context: &Context<'_>) -> Verdict {
             ),
         ],
         not_inspected: not_inspected.into_iter().collect(),
-    }))
+    })
 }
 
 #[cfg(test)]

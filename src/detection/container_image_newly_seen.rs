@@ -73,14 +73,14 @@ fn judge(activity: &Activity, context: &Context<'_>) -> Verdict {
         "See whether a build or a deployment explains it; if none does, find who pushed this digest.",
         None,
     ));
-    Verdict::Match(Box::new(Match {
+    Verdict::matched(Match {
         subject: Subject::ContainerImage { repository: reference.repository() },
         severity: None,
         summary: format!("{reference} at {digest} has not been pulled or run in this account before."),
         evidence: seen,
         next_steps,
         not_inspected: Vec::new(),
-    }))
+    })
 }
 
 #[cfg(test)]

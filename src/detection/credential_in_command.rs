@@ -137,7 +137,7 @@ fn found(
     ]);
     evidence.extend(runtime::seen(&process.place));
     let to = to.map(|host| format!(" to {host}")).unwrap_or_default();
-    Verdict::Match(Box::new(Match {
+    Verdict::matched(Match {
         subject: runtime::subject(&process.place),
         severity: None,
         summary: format!(
@@ -156,7 +156,7 @@ fn found(
             NextStep::new("See in CloudTrail what was done with them since, and from where.", None),
         ],
         not_inspected: Vec::new(),
-    }))
+    })
 }
 
 /// What a sender's words carry.

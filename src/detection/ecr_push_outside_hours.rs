@@ -43,7 +43,7 @@ fn judge(activity: &Activity, context: &Context<'_>) -> Verdict {
     if schedule.contains(activity.time) {
         return Verdict::Pass(format!("pushed within the schedule {}", schedule.label()).into());
     }
-    Verdict::Match(Box::new(found(activity, push, schedule)))
+    Verdict::matched(found(activity, push, schedule))
 }
 
 fn found(activity: &Activity, push: &Push, schedule: &Schedule) -> Match {

@@ -34,19 +34,15 @@ fn judge(activity: &Activity, context: &Context<'_>) -> Verdict {
         return Verdict::CannotTell(Reason::new("pusher-not-named", "The event does not name who pushed."));
     }
     if listed {
-        return Verdict::Match(Box::new(found(
-            activity,
-            push,
-            "who is not a listed pusher to this repository",
-        )));
+        return Verdict::matched(found(activity, push, "who is not a listed pusher to this repository"));
     }
     // With nobody listed, whoever is new to a repository is worth a word.
     match context.memory.familiarity(activity, &sight::pusher(&push.repository, principal)) {
-        Familiarity::New => Verdict::Match(Box::new(found(
+        Familiarity::New => Verdict::matched(found(
             activity,
             push,
             "who has not pushed to this repository before; the policy lists no pushers",
-        ))),
+        )),
         Familiarity::Known => {
             Verdict::Pass(format!("{principal} has pushed to {} before", push.repository).into())
         }

@@ -94,7 +94,7 @@ fn judge(activity: &Activity, context: &Context<'_>) -> Verdict {
         );
     }
     let regions: Vec<&str> = regions.into_iter().collect();
-    Verdict::Match(Box::new(Match {
+    Verdict::matched(Match {
         subject: Subject::ContainerImage { repository: repository.clone() },
         severity: None,
         summary: format!(
@@ -125,7 +125,7 @@ fn judge(activity: &Activity, context: &Context<'_>) -> Verdict {
             ),
         ],
         not_inspected: Vec::new(),
-    }))
+    })
 }
 
 /// What the principal did within the window, before or after.

@@ -48,7 +48,7 @@ fn judge(activity: &Activity, context: &Context<'_>) -> Verdict {
     match change {
         Change::Kept(why) => Verdict::Pass(why.into()),
         Change::Untold(text) => Verdict::CannotTell(Reason::new("setting-not-told", text)),
-        Change::Lowered { what, seen } => Verdict::Match(Box::new(found(activity, rail, &what, seen))),
+        Change::Lowered { what, seen } => Verdict::matched(found(activity, rail, &what, seen)),
     }
 }
 

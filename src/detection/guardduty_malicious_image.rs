@@ -70,7 +70,7 @@ fn judge(activity: &Activity, _: &Context<'_>) -> Verdict {
         (About::MachineImage, Some(image)) => steps::describe_image(activity, image),
         _ => runtime::look(activity, place),
     };
-    Verdict::Match(Box::new(Match {
+    Verdict::matched(Match {
         subject,
         severity: match (reported.sample, certain) {
             (true, _) => Some(Severity::Informational),
@@ -88,7 +88,7 @@ fn judge(activity: &Activity, _: &Context<'_>) -> Verdict {
             NextStep::new("Deregister or delete the image, and find out who made it and from what.", None),
         ],
         not_inspected: Vec::new(),
-    }))
+    })
 }
 
 /// Verdicts on images: what about, and whether GuardDuty is certain. A file on one instance's disk, in

@@ -153,7 +153,7 @@ fn found(
     if let Some(message) = activity.api.as_ref().and_then(|api| api.error_message.as_deref()) {
         evidence.insert("error_message".to_owned(), json!(message.chars().take(MESSAGE).collect::<String>()));
     }
-    Verdict::Match(Box::new(Match {
+    Verdict::matched(Match {
         subject: Subject::MachineImage { image: image.clone(), principal: activity.principal().to_owned() },
         severity,
         summary: format!("A launch of {wanted} from image {image} was refused ({code}); {about}.{many}"),
@@ -167,7 +167,7 @@ fn found(
             ),
         ],
         not_inspected,
-    }))
+    })
 }
 
 #[cfg(test)]

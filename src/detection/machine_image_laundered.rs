@@ -153,14 +153,14 @@ fn verdict(
         let next_steps = next_steps(activity, &image, foreign);
         let subject = Subject::MachineImage { image, principal: activity.principal().to_owned() };
         let not_inspected = trail.doubts;
-        return Verdict::Match(Box::new(Match {
+        return Verdict::matched(Match {
             subject,
             severity: None,
             summary,
             evidence,
             next_steps,
             not_inspected,
-        }));
+        });
     }
     if !trail.needs.is_empty() {
         return Verdict::Need(trail.needs);

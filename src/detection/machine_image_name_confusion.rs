@@ -147,7 +147,7 @@ fn told(
     }
     let image = fact.image_id.clone();
     let name = fact.name.as_deref().unwrap_or("without a name");
-    Verdict::Match(Box::new(Match {
+    Verdict::matched(Match {
         subject: Subject::MachineImage { image: image.clone(), principal: activity.principal().to_owned() },
         severity: None,
         summary: format!(
@@ -176,7 +176,7 @@ fn told(
             steps::trace_actor(activity),
         ],
         not_inspected,
-    }))
+    })
 }
 
 #[cfg(test)]

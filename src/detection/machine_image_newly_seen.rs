@@ -59,7 +59,7 @@ fn judge(activity: &Activity, context: &Context<'_>) -> Verdict {
         },
     };
     let name = fact.and_then(|fact| fact.name.as_deref()).map(|name| format!(" ({name})"));
-    Verdict::Match(Box::new(Match {
+    Verdict::matched(Match {
         subject: Subject::MachineImage { image: id.to_owned(), principal: activity.principal().to_owned() },
         severity,
         summary: format!(
@@ -73,7 +73,7 @@ fn judge(activity: &Activity, context: &Context<'_>) -> Verdict {
             steps::stop_instances(activity, launch.instances.iter().map(|instance| instance.id.as_str())),
         ],
         not_inspected,
-    }))
+    })
 }
 
 #[cfg(test)]

@@ -56,7 +56,7 @@ fn judge(activity: &Activity, context: &Context<'_>) -> Verdict {
         Approval::CannotTell(reason) => Verdict::CannotTell(reason),
         Approval::Need(keys) => Verdict::Need(keys),
         Approval::NotApproved { why, not_inspected } => {
-            Verdict::Match(Box::new(found(activity, launch, known.fact, &why, not_inspected)))
+            Verdict::matched(found(activity, launch, known.fact, &why, not_inspected))
         }
     }
 }
@@ -72,7 +72,7 @@ fn elsewhere(activity: &Activity, launch: &Launch, context: &Context<'_>) -> Ver
     let image = launch.image.label();
     let started = counted(u64::from(launch.count.max(1)), "instance was", "instances were");
     let boot = launch.note.as_ref().map(|note| format!(" It runs something at its first boot ({note})."));
-    Verdict::Match(Box::new(Match {
+    Verdict::matched(Match {
         subject: Subject::MachineImage { image: image.clone(), principal: activity.principal().to_owned() },
         severity: None,
         summary: format!(
@@ -82,7 +82,7 @@ fn elsewhere(activity: &Activity, launch: &Launch, context: &Context<'_>) -> Ver
         evidence: launch::evidence(launch, None),
         next_steps: clouds::next_steps(activity, launch),
         not_inspected,
-    }))
+    })
 }
 
 fn found(

@@ -76,14 +76,14 @@ fn judge(activity: &Activity, _: &Context<'_>) -> Verdict {
     };
     let mut evidence = runtime::seen_process(process);
     evidence.insert("why".to_owned(), json!(why));
-    Verdict::Match(Box::new(Match {
+    Verdict::matched(Match {
         subject: runtime::subject(&process.place),
         severity: None,
         summary: format!("A miner was started in {}: {why}.", runtime::place(&process.place)),
         evidence,
         next_steps: vec![runtime::isolate(), runtime::look(activity, &process.place)],
         not_inspected: Vec::new(),
-    }))
+    })
 }
 
 /// By what a command is told to mine.

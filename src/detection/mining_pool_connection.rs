@@ -97,7 +97,7 @@ fn found(activity: &Activity, connection: &Connection, severity: Option<Severity
         ("rejected", if connection.rejected { json!(true) } else { json!(null) }),
     ]);
     evidence.extend(runtime::seen(&connection.place));
-    Verdict::Match(Box::new(Match {
+    Verdict::matched(Match {
         subject: runtime::subject(&connection.place),
         severity,
         summary: format!(
@@ -112,7 +112,7 @@ fn found(activity: &Activity, connection: &Connection, severity: Option<Severity
             NextStep::new("See what else went to the same address, from here and from elsewhere.", None),
         ],
         not_inspected: Vec::new(),
-    }))
+    })
 }
 
 fn capital(text: &str) -> String {

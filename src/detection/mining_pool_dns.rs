@@ -47,7 +47,7 @@ fn judge(activity: &Activity, _: &Context<'_>) -> Verdict {
         ("process", json!(resolution.process)),
     ]);
     seen.extend(runtime::seen(&resolution.place));
-    Verdict::Match(Box::new(Match {
+    Verdict::matched(Match {
         subject: runtime::subject(&resolution.place),
         // Somebody looks at a pool's page.
         severity: browser.then_some(Severity::Low),
@@ -65,7 +65,7 @@ fn judge(activity: &Activity, _: &Context<'_>) -> Verdict {
             ),
         ],
         not_inspected: Vec::new(),
-    }))
+    })
 }
 
 #[cfg(test)]

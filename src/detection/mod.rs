@@ -142,10 +142,9 @@ pub struct Context<'a> {
 /// A detection's answer.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Verdict {
-    Match(Box<Match>),
-    /// Several, each about a subject of its own: one event may complete the chains of several instances, or
-    /// declare several images.
-    Matches(Vec<Match>),
+    /// What it saw, never empty. There is one match for each subject, since one event may complete the chains of
+    /// several instances or declare several images. Write [`Verdict::matched`] or [`Verdict::of_matches`].
+    Match(Vec<Match>),
     /// Looked at, and found in order: why.
     Pass(Cow<'static, str>),
     /// Not about such an activity, or switched off: why.
@@ -157,20 +156,20 @@ pub enum Verdict {
 }
 
 impl Verdict {
-    /// A match, or several; how many one event may tell is bounded by who finds them.
-    pub fn of_matches(mut matches: Vec<Match>) -> Option<Self> {
-        match matches.len() {
-            0 => None,
-            1 => matches.pop().map(|one| Verdict::Match(Box::new(one))),
-            _ => Some(Verdict::Matches(matches)),
-        }
+    /// One match.
+    pub fn matched(one: Match) -> Self {
+        Verdict::Match(vec![one])
+    }
+
+    /// All matches; `None` where there are none. Who finds them bounds how many one event may tell.
+    pub fn of_matches(matches: Vec<Match>) -> Option<Self> {
+        (!matches.is_empty()).then_some(Verdict::Match(matches))
     }
 
     /// What it saw; nothing where it did not match.
     pub fn matches(&self) -> &[Match] {
         match self {
-            Verdict::Match(matched) => std::slice::from_ref(matched),
-            Verdict::Matches(matches) => matches,
+            Verdict::Match(matches) => matches,
             _ => &[],
         }
     }

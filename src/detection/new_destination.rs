@@ -51,7 +51,7 @@ fn judge(activity: &Activity, context: &Context<'_>) -> Verdict {
              alone.",
         )
     });
-    Verdict::Match(Box::new(Match {
+    Verdict::matched(Match {
         subject: runtime::subject(place),
         severity: None,
         summary: format!(
@@ -62,7 +62,7 @@ fn judge(activity: &Activity, context: &Context<'_>) -> Verdict {
         evidence: seen,
         next_steps: vec![runtime::look(activity, place), runtime::isolate()],
         not_inspected: unnamed.into_iter().collect(),
-    }))
+    })
 }
 
 #[cfg(test)]

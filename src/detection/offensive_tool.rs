@@ -72,7 +72,7 @@ fn judge(activity: &Activity, _: &Context<'_>) -> Verdict {
     let mut evidence = runtime::seen_process(process);
     evidence.insert("tool".to_owned(), json!(name));
     evidence.insert("confidence".to_owned(), json!(if tool.certain { "high" } else { "low" }));
-    Verdict::Match(Box::new(Match {
+    Verdict::matched(Match {
         subject: runtime::subject(&process.place),
         severity: (!tool.certain).then_some(Severity::Low),
         summary: format!("{name} was started in {}.{doubt}", runtime::place(&process.place)),
@@ -83,7 +83,7 @@ fn judge(activity: &Activity, _: &Context<'_>) -> Verdict {
             NextStep::new("If it is an agreed test, suppress it for its days, with the reason.", None),
         ],
         not_inspected: Vec::new(),
-    }))
+    })
 }
 
 /// The listed tool that a program is, whatever its extension says it is written in.

@@ -96,7 +96,7 @@ fn judge(activity: &Activity, context: &Context<'_>) -> Verdict {
         .map(|risk| format!("{} {} (score {})", risk.time.to_rfc3339(), risk.detection, risk.score))
         .collect();
     let names: Vec<&str> = counts.keys().copied().collect();
-    Verdict::Match(Box::new(Match {
+    Verdict::matched(Match {
         subject: Subject::Repository { repository: repository.clone() },
         severity: None,
         summary: format!(
@@ -124,7 +124,7 @@ fn judge(activity: &Activity, context: &Context<'_>) -> Verdict {
             ),
         ],
         not_inspected: Vec::new(),
-    }))
+    })
 }
 
 #[cfg(test)]

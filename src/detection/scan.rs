@@ -76,7 +76,7 @@ pub fn judge(activity: &Activity, context: &Context<'_>, detection: &Detection, 
         Ok(top) => top,
         Err(need) => return need,
     };
-    Verdict::Match(Box::new(found(activity, detection, class, scan, count, &top, not_inspected)))
+    Verdict::matched(found(activity, detection, class, scan, count, &top, not_inspected))
 }
 
 /// The service's own count, else the findings that the event carries.

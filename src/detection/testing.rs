@@ -247,8 +247,8 @@ pub fn denied() -> Fact {
 #[track_caller]
 pub fn matched(verdict: Verdict) -> Match {
     match verdict {
-        Verdict::Match(matched) => *matched,
-        other => panic!("expected a match, got {other:?}"),
+        Verdict::Match(mut matches) if matches.len() == 1 => matches.remove(0),
+        other => panic!("expected one match, got {other:?}"),
     }
 }
 

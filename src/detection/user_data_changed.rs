@@ -28,7 +28,7 @@ fn judge(activity: &Activity, context: &Context<'_>) -> Verdict {
                 return Verdict::NotApplicable("the call failed: nothing was rewritten".into());
             }
             let chain = chain(activity, context, &change.instance, label::USER_DATA_CHANGED);
-            Verdict::Match(Box::new(found(activity, &change.instance, chain)))
+            Verdict::matched(found(activity, &change.instance, chain))
         }
         Action::InstanceStopped(change) | Action::InstanceStarted(change) if change.failed.is_none() => {
             let own = match &activity.action {
@@ -41,7 +41,7 @@ fn judge(activity: &Activity, context: &Context<'_>) -> Verdict {
             });
             found.map_or_else(
                 || Verdict::Pass("no rewritten user data of these instances is known".into()),
-                |found| Verdict::Match(Box::new(found)),
+                |found| Verdict::matched(found),
             )
         }
         _ => Verdict::NotApplicable("not a change of user data, nor a stop or start".into()),

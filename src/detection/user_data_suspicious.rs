@@ -152,7 +152,7 @@ fn conclude(activity: &Activity, context: &Context<'_>, of: &UserDataOf, bytes: 
     let does_something =
         strict && inspection.findings.iter().any(|finding| finding.id.starts_with("strict-"));
     if suspicious || does_something {
-        return Verdict::Match(Box::new(found(activity, context, of, bytes, &inspection, suspicious)));
+        return Verdict::matched(found(activity, context, of, bytes, &inspection, suspicious));
     }
     match inspection.conclusion {
         Conclusion::Undecodable => Verdict::CannotTell(Reason::new(

@@ -51,8 +51,10 @@ impl Blame {
         let mut ids = Vec::new();
         for id in MALICIOUS {
             let Some(detection) = detection::find(id) else { continue };
-            if let Verdict::Match(found) = (detection.judge)(activity, &context) {
-                self.blame(activity, policy, &found);
+            if let Verdict::Match(matches) = (detection.judge)(activity, &context) {
+                for found in &matches {
+                    self.blame(activity, policy, found);
+                }
                 ids.push(id);
             }
         }

@@ -135,12 +135,15 @@ fn told(activity: &Activity, policy: &Policy) -> Vec<(&'static str, Vec<String>)
     for (detection, verdict) in judged.verdicts.iter().filter(|(detection, _)| quiet.contains(&detection.id))
     {
         let names = match verdict {
-            Verdict::Match(found) => match &found.subject {
-                Subject::MachineImage { image, .. } => vec![image.clone()],
-                Subject::Push { repository, principal } => vec![repository.clone(), principal.clone()],
-                Subject::ContainerImage { repository } => vec![repository.clone()],
-                other => panic!("{other:?}"),
-            },
+            Verdict::Match(matches) => matches
+                .iter()
+                .flat_map(|found| match &found.subject {
+                    Subject::MachineImage { image, .. } => vec![image.clone()],
+                    Subject::Push { repository, principal } => vec![repository.clone(), principal.clone()],
+                    Subject::ContainerImage { repository } => vec![repository.clone()],
+                    other => panic!("{other:?}"),
+                })
+                .collect(),
             Verdict::CannotTell(_) if detection.approval => match &activity.action {
                 Action::ImageLaunched(launch) => vec![launch.image.label()],
                 _ => continue,

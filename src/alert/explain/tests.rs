@@ -10,7 +10,7 @@ fn judgement() -> Judgement {
     Judgement {
         activity: alert.activity,
         verdicts: vec![
-            (&testing::NOT_APPROVED, Verdict::Match(Box::new(matched))),
+            (&testing::NOT_APPROVED, Verdict::matched(matched)),
             (
                 &testing::LAUNDERED,
                 Verdict::CannotTell(Reason::new(

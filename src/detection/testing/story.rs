@@ -72,7 +72,7 @@ impl Story {
         let memory = self.memory(event);
         let verdicts = matched
             .iter()
-            .map(|id| (crate::detection::find(id).unwrap(), Verdict::Match(Box::new(any_match()))))
+            .map(|id| (crate::detection::find(id).unwrap(), Verdict::matched(any_match())))
             .collect();
         let judgement = crate::engine::Judgement {
             activity: std::sync::Arc::new(event.clone()),
