@@ -28,7 +28,7 @@ pub(crate) use check::is_id;
 pub use error::{Invalid, PolicyError};
 pub use load::{BUNDLED, load_file, load_with_text};
 pub use value::{Cidr, Hours, Span, Zone};
-use value::{date, dates, section};
+use value::{date, dates, optional_date, section};
 
 /// Whether a text fits a pattern with `*` and `?`; everything else is literal, case counts.
 pub fn like(pattern: &str, text: &str) -> bool {
@@ -88,6 +88,9 @@ pub struct Images {
     /// distributors' accounts).
     #[schemars(inner(regex(pattern = r"^(self|amazon|vendors|[0-9]{12})$")))]
     pub ancestors: Vec<String>,
+    /// Who may import, restore, copy and register images.
+    #[serde(deserialize_with = "section")]
+    pub builders: Vec<Builder>,
     /// Images older than this are not approved, but for listed ids. No bound by default.
     #[schemars(range(min = 1))]
     pub max_age_days: Option<u32>,
@@ -104,6 +107,7 @@ impl Default for Images {
         Self {
             approved: Approved::default(),
             ancestors: vec!["vendors".to_owned()],
+            builders: Vec::new(),
             max_age_days: None,
             deprecated: Deprecated::default(),
             allowed_images_setting: AllowedImagesSetting::default(),
@@ -143,6 +147,21 @@ impl Default for Approved {
             gcp_projects: Vec::new(),
         }
     }
+}
+
+/// Somebody who builds images for the account.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Builder {
+    /// Pattern of the stable principal: the role's ARN with its path, never the session's.
+    pub principal: String,
+    /// The last day the entry holds, in UTC.
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "optional_date")]
+    pub until: Option<NaiveDate>,
+    /// The accounts whose events it holds for; all of them where empty.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(inner(regex(pattern = r"^[0-9]{12}$")))]
+    pub accounts: Vec<String>,
 }
 
 /// Images of one owner by name.
@@ -372,11 +391,30 @@ impl Default for Risk {
 #[serde(default, deny_unknown_fields)]
 pub struct Notify {
     pub minimum_severity: Severity,
+    /// When a flood of alerts becomes a summary.
+    #[serde(deserialize_with = "section")]
+    pub storm: Storm,
 }
 
 impl Default for Notify {
     fn default() -> Self {
-        Self { minimum_severity: Severity::Medium }
+        Self { minimum_severity: Severity::Medium, storm: Storm::default() }
+    }
+}
+
+/// The bound on alerts of one detection in one account.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Storm {
+    /// So many alerts are published singly within the window. What follows becomes one summary.
+    #[schemars(range(min = 1))]
+    pub after: u32,
+    pub window: Span,
+}
+
+impl Default for Storm {
+    fn default() -> Self {
+        Self { after: 10, window: Span::minutes(60) }
     }
 }
 

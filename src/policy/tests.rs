@@ -33,6 +33,7 @@ images:
     azure_publishers: [Canonical]
     gcp_projects: [debian-cloud]
   ancestors: [vendors, "123456789012"]
+  builders: [{principal: "arn:aws:iam::*:role/image-pipeline/*", until: 2026-12-31, accounts: ["111122223333"]}]
   max_age_days: 90
   deprecated: alert
   allowed_images_setting: ignore
@@ -55,7 +56,7 @@ containers:
 detections:
   ecr-scan-medium: {enabled: false, severity: low, score: 21}
 risk: {window: 12h, score: 50, distinct: 2}
-notify: {minimum_severity: high}
+notify: {minimum_severity: high, storm: {after: 5, window: 30m}}
 suppress:
   - {detection: ecr-push-outside-hours, repository: "nightly/*", until: 2026-12-31, reason: "night builds"}
 "#;

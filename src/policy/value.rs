@@ -258,6 +258,13 @@ pub(super) fn date<'de, D: Deserializer<'de>>(deserializer: D) -> Result<NaiveDa
     Date::deserialize(deserializer).map(|date| date.0)
 }
 
+/// A date that may be left out; `until:` with nothing behind it is an error, not "for ever".
+pub(super) fn optional_date<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<NaiveDate>, D::Error> {
+    date(deserializer).map(Some)
+}
+
 pub(super) fn dates<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<NaiveDate>, D::Error> {
     let dates = Vec::<Date>::deserialize(deserializer)?;
     Ok(dates.into_iter().map(|date| date.0).collect())
