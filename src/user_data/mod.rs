@@ -9,6 +9,7 @@
 
 pub mod decode;
 mod inspect;
+pub(crate) mod places;
 pub mod render;
 pub mod script;
 pub mod signal;

@@ -4,6 +4,7 @@ use super::tree::{Ref, Tree};
 use super::{
     At, Content, Decoder, Kind, Language, Layer, cloud_config, data_url, gzip, salvage, write_files,
 };
+use crate::user_data::places;
 
 /// Decodes an Ignition configuration; `None` when the JSON is none.
 pub(super) fn decode(decoder: &mut Decoder, at: &At, text: &str, tree: &Tree<'_>) -> Option<Layer> {
@@ -124,41 +125,8 @@ fn write(decoder: &mut Decoder, at: &At, target: &str, contents: Ref<'_>, layer:
 fn systemd_unit(decoder: &mut Decoder, at: &At, target: &str, unit: Ref<'_>) {
     let Some(text) = unit.text_at(&["contents"]) else { return };
     decoder.emit(at, Content::File { target: target.to_owned(), text: text.to_owned() });
-    let script = exec_lines(text);
+    let script = places::unit_commands(text);
     if !script.trim().is_empty() {
         decoder.emit(at, Content::Script { language: Language::Shell, text: script });
-    }
-}
-
-/// What `ExecStart=` and its kin run, in the lines where they stand; the others are left empty.
-fn exec_lines(unit: &str) -> String {
-    let mut script = String::with_capacity(unit.len());
-    let mut continued = false;
-    for line in unit.lines() {
-        let command = if continued { Some(line) } else { exec(line) };
-        if let Some(command) = command {
-            script.push_str(command);
-        }
-        continued = command.is_some_and(|command| command.trim_end().ends_with('\\'));
-        script.push('\n');
-    }
-    script
-}
-
-fn exec(line: &str) -> Option<&str> {
-    let (key, command) = line.trim_start().strip_prefix("Exec")?.split_once('=')?;
-    let known = ["Start", "StartPre", "StartPost", "Condition", "Reload", "Stop", "StopPost"];
-    // systemd's own prefixes: ignore failure, other privileges.
-    known.contains(&key.trim()).then(|| command.trim_start_matches([' ', '-', '@', ':', '+', '!']))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::exec_lines;
-
-    #[test]
-    fn a_units_commands_keep_their_lines() {
-        let unit = "[Service]\nExecStartPre=-/bin/mkdir -p \\\n  /x\nUser=root\nExecStart=+/bin/sh -c 'id'\n";
-        assert_eq!(exec_lines(unit), "\n/bin/mkdir -p \\\n  /x\n\n/bin/sh -c 'id'\n");
     }
 }

@@ -28,6 +28,7 @@ mod jinja;
 mod layer;
 mod mime;
 mod node_config;
+mod pod;
 mod salvage;
 mod sniff;
 mod tree;
@@ -78,21 +79,29 @@ pub struct Decoded {
 /// gives no pieces.
 #[must_use]
 pub fn decode(bytes: &[u8]) -> Decoded {
-    let mut decoder = Decoder {
-        pieces: Vec::new(),
-        bytes_left: MAX_TOTAL,
-        text_left: MAX_TOTAL,
-        parts_left: MAX_PARTS,
-        visits_left: MAX_VISITS,
-        encodings: 0,
-        mismatch: None,
-        over: false,
-        transport_seen: false,
-    };
+    let mut decoder = Decoder::new();
     let at = At { path: String::new(), depth: 0, encodings: 0 };
     let tree = decoder.layer(&at, bytes, None);
     Decoded { tree, pieces: decoder.pieces, encodings: decoder.encodings, mismatch: decoder.mismatch }
 }
+
+/// What a cloud-config document runs, as one script: for a file such as `/etc/cloud/cloud.cfg.d/x.cfg`
+/// that a script writes.
+pub(crate) fn cloud_config_commands(text: &str) -> String {
+    let mut decoder = Decoder::new();
+    let at = At { path: String::new(), depth: 0, encodings: 0 };
+    decoder.layer(&at, text.as_bytes(), Some("text/cloud-config"));
+    let mut script = String::new();
+    for piece in decoder.pieces {
+        if let Content::Script { text, .. } = piece.content {
+            script.push_str(&text);
+            script.push('\n');
+        }
+    }
+    script
+}
+
+pub(crate) use pod::commands as pod_commands;
 
 /// Where a layer stands.
 #[derive(Debug, Clone)]
@@ -159,6 +168,20 @@ struct Decoder {
 }
 
 impl Decoder {
+    fn new() -> Self {
+        Self {
+            pieces: Vec::new(),
+            bytes_left: MAX_TOTAL,
+            text_left: MAX_TOTAL,
+            parts_left: MAX_PARTS,
+            visits_left: MAX_VISITS,
+            encodings: 0,
+            mismatch: None,
+            over: false,
+            transport_seen: false,
+        }
+    }
+
     /// Decodes one layer: `declared` is the content type a MIME part or archive entry gave it.
     fn layer(&mut self, at: &At, bytes: &[u8], declared: Option<&str>) -> Layer {
         if at.depth > MAX_DEPTH {

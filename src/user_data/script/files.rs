@@ -2,7 +2,7 @@
 
 use super::nested::Scan;
 use super::{RedirectOp, UnitKind, WrittenFile, basename, language_by_shebang};
-use crate::user_data::Language;
+use crate::user_data::{Language, places};
 
 /// Written files that are kept.
 pub(super) const MAX_FILES: usize = 128;
@@ -12,45 +12,20 @@ const MAX_BYTES: usize = 2 << 20;
 /// What runs a file at a place.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Role {
-    /// A crontab; those of the system name a user in each line.
-    Cron {
-        with_user: bool,
-    },
-    /// A systemd unit.
-    Unit,
-    /// Run at boot or at login: rc.local, init.d, profile.d, .bashrc.
+    /// cron and its relatives.
+    Cron,
+    /// Boot, login, or an event: units, rc.local, profile.d, hooks.
     Boot,
     Ordinary,
 }
 
 /// What runs a file that stands at `path`.
 pub(crate) fn role(path: &str) -> Role {
-    let starts = |prefixes: &[&str]| prefixes.iter().any(|prefix| path.starts_with(prefix));
-    if path == "/etc/crontab" || path == "/etc/anacrontab" || starts(&["/etc/cron.d/"]) {
-        return Role::Cron { with_user: true };
+    match places::is_place(path) {
+        true if places::is_cron(path) => Role::Cron,
+        true => Role::Boot,
+        false => Role::Ordinary,
     }
-    if starts(&["/var/spool/cron/"]) {
-        return Role::Cron { with_user: false };
-    }
-    if starts(&["/etc/systemd/", "/lib/systemd/", "/usr/lib/systemd/", "/run/systemd/"])
-        && (path.ends_with(".service") || path.ends_with(".conf") || path.ends_with(".timer"))
-    {
-        return Role::Unit;
-    }
-    let name = basename(path);
-    if starts(&["/etc/init.d/", "/etc/rc.d/", "/etc/profile.d/", "/etc/cron.daily/", "/etc/cron.hourly/"])
-        || starts(&[
-            "/etc/cron.weekly/",
-            "/etc/cron.monthly/",
-            "/var/lib/cloud/scripts/",
-            "/etc/update-motd.d/",
-        ])
-        || matches!(path, "/etc/rc.local" | "/etc/profile" | "/etc/bashrc" | "/etc/bash.bashrc")
-        || matches!(name, ".bashrc" | ".bash_profile" | ".profile" | ".zshrc" | ".bash_logout")
-    {
-        return Role::Boot;
-    }
-    Role::Ordinary
 }
 
 /// How a file's text is scanned: for its place, its first line, or the language of whatever runs it.
@@ -59,24 +34,22 @@ pub(super) fn as_script(
     text: &str,
     run_by: Option<Language>,
 ) -> Option<(UnitKind, Language, String)> {
-    Some(match role(path) {
-        Role::Cron { with_user } => (UnitKind::Cron, Language::Shell, cron_commands(text, with_user)),
-        Role::Unit => (UnitKind::Boot, Language::Shell, unit_commands(text)),
-        Role::Boot => (UnitKind::Boot, Language::Shell, text.to_owned()),
-        Role::Ordinary => {
-            let language = language_by_shebang(text)
-                .or_else(|| language_by_extension(path).filter(|_| run_by.is_some()))
-                .or(run_by)?;
-            (UnitKind::File(path.to_owned()), language, text.to_owned())
-        }
-    })
+    if let Some(commands) = places::commands(path, text) {
+        let kind = if commands.cron { UnitKind::Cron } else { UnitKind::Boot };
+        return Some((kind, commands.language, commands.text));
+    }
+    let language = language_by_shebang(text)
+        .or_else(|| language_by_extension(path).filter(|_| run_by.is_some()))
+        .or(run_by)?;
+    Some((UnitKind::File(path.to_owned()), language, text.to_owned()))
 }
 
-/// A path with `~` and doubled slashes undone.
+/// A path with `~`, `.`, `..` and doubled slashes undone; a Windows path as it was written.
 pub(crate) fn absolute(path: &str) -> String {
-    let path = path.strip_prefix("~/").map_or_else(|| path.to_owned(), |rest| format!("/root/{rest}"));
-    let path = path.replace("/./", "/");
-    if path.contains("//") { path.replace("//", "/") } else { path }
+    if path.contains('\\') || path.as_bytes().get(1) == Some(&b':') {
+        return path.to_owned();
+    }
+    places::normalise("", path)
 }
 
 /// Whether a word names a file, whole or, when relative, by its last part.
@@ -112,48 +85,7 @@ pub(crate) fn language_by_extension(path: &str) -> Option<Language> {
 pub(crate) fn cron_commands(text: &str, with_user: bool) -> String {
     let mut out = String::with_capacity(text.len());
     for line in text.lines() {
-        out.push_str(cron_command(line, with_user).unwrap_or(""));
-        out.push('\n');
-    }
-    out
-}
-
-fn cron_command(line: &str, with_user: bool) -> Option<&str> {
-    let line = line.trim();
-    if line.is_empty() || line.starts_with('#') {
-        return None;
-    }
-    let fields = if line.starts_with('@') {
-        1
-    } else if line.starts_with(|c: char| c.is_ascii_digit() || c == '*') {
-        5
-    } else {
-        // `NAME=value` and what is no cron line: shell will make of it what it can.
-        return Some(line);
-    };
-    let mut rest = line;
-    for _ in 0..fields + usize::from(with_user) {
-        rest = rest.split_once([' ', '\t']).map_or("", |(_, rest)| rest.trim_start());
-    }
-    // A system crontab's line in a user's crontab, or the other way about.
-    Some(rest.strip_prefix("root ").unwrap_or(rest))
-}
-
-/// The commands that a systemd unit starts, each on its own line, other lines left blank.
-pub(crate) fn unit_commands(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    let mut continued = false;
-    for line in text.lines() {
-        let line = line.trim();
-        let value =
-            line.split_once('=').filter(|(key, _)| key.trim().starts_with("Exec")).map(|(_, value)| value);
-        if let Some(value) = value {
-            out.push_str(value.trim_start_matches(['-', '@', '+', '!', ':', ' ']));
-            continued = line.ends_with('\\');
-        } else if continued {
-            out.push_str(line);
-            continued = line.ends_with('\\');
-        }
+        out.push_str(&places::cron_command(line, with_user).unwrap_or_default());
         out.push('\n');
     }
     out
@@ -386,13 +318,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn cron_and_unit_lines_give_their_commands_on_the_same_lines() {
+    fn cron_lines_give_their_commands_on_the_same_lines() {
         let cron = "# c\nMAILTO=root\n*/5 * * * * root /tmp/x -q\n@reboot root sh /a\n";
         assert_eq!(cron_commands(cron, true), "\nMAILTO=root\n/tmp/x -q\nsh /a\n");
         assert_eq!(cron_commands("0 4 * * 1 curl x | sh", false), "curl x | sh\n");
-        let unit =
-            "[Service]\nExecStartPre=-/bin/mkdir /a\nExecStart=/bin/sh -c 'x' \\\n  y\nRestart=always\n";
-        assert_eq!(unit_commands(unit), "\n/bin/mkdir /a\n/bin/sh -c 'x' \\\ny\n\n");
     }
 
     #[test]

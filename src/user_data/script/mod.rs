@@ -26,7 +26,7 @@ use std::collections::HashMap;
 use std::rc::Rc;
 
 use env::Env;
-pub(crate) use files::{Role, absolute, role};
+pub(crate) use files::{Role, absolute, language_by_extension, role};
 pub(crate) use literal::is_decoder;
 pub(crate) use nested::reads_script;
 

@@ -65,7 +65,7 @@ fn scheduled(case: &mut Case<'_>, at: Place, part: &Part<'_>, command: &Command)
         && fetch.standing(case.trust) == Standing::Untrusted
     {
         match role(&absolute(file)) {
-            Role::Cron { .. } => case.hit("per-01", at),
+            Role::Cron => case.hit("per-01", at),
             Role::Boot => case.hit("per-05", at),
             _ => {}
         }
