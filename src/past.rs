@@ -65,7 +65,7 @@ impl<'a> Past<'a> {
 struct Nobody;
 
 impl Publisher for Nobody {
-    fn publish(&self, _: &Alert) -> impl Future<Output = Result<(), String>> + Send {
+    fn publish(&self, _: &'static str, _: &Alert) -> impl Future<Output = Result<(), String>> + Send {
         ready(Ok(()))
     }
 }

@@ -6,20 +6,22 @@
 //! container whose image the event does not name. The function does without where it has been there before.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use chrono::{DateTime, Utc};
+use tokio::time::Instant;
 
 use crate::activity::Activity;
 use crate::alert::{self, Alert};
 use crate::detection::Detection;
 use crate::engine::{self, Judgement};
-use crate::history::deliver::{Delivery, DeliveryError, Fate, Publisher};
-use crate::history::{Key, Memory, Record, Store, StoreError, trail};
+use crate::history::deliver::{AT_ONCE, Delivered, Delivery, DeliveryError, Fate, Publisher, together};
+use crate::history::{Key, Memory, Record, Store, StoreError, storm, trail};
 use crate::lookup::{Facts, Lookup};
 use crate::policy::Policy;
 
-/// How often a conflicting or failing store is tried before the event is given back.
-const TRIES: usize = 8;
+/// Kept back of the invocation's time for saying that it failed.
+const RESERVE: Duration = Duration::from_secs(1);
 
 /// Everything that an event meets on its way.
 pub struct Pipeline<'a, L, S, P> {
@@ -64,7 +66,19 @@ impl<L: Lookup, S: Store, P: Publisher> Pipeline<'_, L, S, P> {
     }
 
     /// Delivers alerts: once, where a history is kept; else as often as they come, and marked so.
+    ///
+    /// # Errors
+    /// The first of all failures. The other alerts are out nevertheless.
     pub async fn tell(&self, alerts: Vec<Alert>) -> Result<Vec<(Alert, Fate)>, DeliveryError> {
+        let told = self.tell_each(alerts).await;
+        told.into_iter().map(|one| one.fate.map(|fate| (one.alert, fate))).collect()
+    }
+
+    /// As [`Pipeline::tell`], with what became of each alert. They go out in the order given.
+    pub async fn tell_each(&self, alerts: Vec<Alert>) -> Vec<Delivered> {
+        if alerts.is_empty() {
+            return Vec::new();
+        }
         if let Some(store) = self.store {
             let delivery = Delivery {
                 store,
@@ -72,19 +86,29 @@ impl<L: Lookup, S: Store, P: Publisher> Pipeline<'_, L, S, P> {
                 token: self.token.to_owned(),
                 deadline: self.deadline,
                 now: self.now,
+                storm: storm::Rule::default(),
             };
-            return delivery.deliver(alerts).await;
+            return delivery.deliver_each(alerts).await;
         }
-        let mut told = Vec::new();
-        let mut failure = None;
-        for mut alert in alerts {
+        let one = |(origin, mut alert): (usize, Alert)| async move {
             alert.may_repeat = true;
-            match self.publisher.publish(&alert).await {
-                Ok(()) => told.push((alert, Fate::Published)),
-                Err(error) => failure = Some(DeliveryError::Publish(error)),
+            let mut failures = Vec::new();
+            for sink in self.publisher.sinks() {
+                failures.extend(self.publisher.publish(sink, &alert).await.err());
             }
+            let fate = if failures.is_empty() {
+                Ok(Fate::Published)
+            } else {
+                Err(DeliveryError::Publish(failures.join("; ")))
+            };
+            Delivered { origin, alert, fate }
+        };
+        let mut alerts = alerts.into_iter().enumerate().peekable();
+        let mut told = Vec::new();
+        while alerts.peek().is_some() {
+            told.extend(together(alerts.by_ref().take(AT_ONCE).map(one).collect()).await);
         }
-        failure.map_or(Ok(told), Err)
+        told
     }
 
     /// Reads what is remembered, judges, and writes what the event adds. Somebody else wrote in
@@ -96,9 +120,11 @@ impl<L: Lookup, S: Store, P: Publisher> Pipeline<'_, L, S, P> {
         let Some(store) = self.store.filter(|_| !keys.is_empty()) else {
             return Ok(engine::judge(activity, self.policy, self.lookup, &Memory::none(), &mut facts).await);
         };
-        let mut last = StoreError::Conflict;
-        for attempt in 1..=TRIES {
-            match load(store, &activity, &mut keys).await {
+        let left = (self.deadline - (self.now)()).to_std().unwrap_or_default();
+        let give_up = Instant::now() + left.saturating_sub(RESERVE);
+        let mut attempt = 0;
+        loop {
+            let error = match load(store, &activity, &mut keys).await {
                 Ok(found) => {
                     let memory = Memory::new(&keys, found, (self.now)()).at_once(!self.warm_up);
                     let judgement =
@@ -109,17 +135,17 @@ impl<L: Lookup, S: Store, P: Publisher> Pipeline<'_, L, S, P> {
                     }
                     match store.save(&changed).await {
                         Ok(()) => return Ok(judgement),
-                        Err(error) => last = error,
+                        Err(error) => error,
                     }
                 }
-                Err(error) => last = error,
+                Err(error) => error,
+            };
+            if Instant::now() >= give_up {
+                return Err(error);
             }
-            if (self.now)() >= self.deadline {
-                break;
-            }
+            attempt += 1;
             crate::history::pause(self.token, attempt).await;
         }
-        Err(last)
     }
 }
 

@@ -122,7 +122,7 @@ struct Outbox {
 }
 
 impl Publisher for Outbox {
-    async fn publish(&self, alert: &Alert) -> Result<(), String> {
+    async fn publish(&self, _: &'static str, alert: &Alert) -> Result<(), String> {
         let subject = alert.subject.key();
         let mut pairs = self.pairs.lock().unwrap();
         pairs.extend(alert.findings.iter().map(|finding| (subject.clone(), finding.detection.id)));
@@ -153,9 +153,9 @@ impl Store for Mortal<'_, Faulty> {
 }
 
 impl Publisher for Mortal<'_, Outbox> {
-    async fn publish(&self, alert: &Alert) -> Result<(), String> {
+    async fn publish(&self, sink: &'static str, alert: &Alert) -> Result<(), String> {
         self.store.survive(self.death).await;
-        let published = self.inner.publish(alert).await;
+        let published = self.inner.publish(sink, alert).await;
         self.store.survive(self.death).await;
         published
     }

@@ -20,7 +20,7 @@ use serde_json::{Value, json};
 struct Kept;
 
 impl Publisher for Kept {
-    async fn publish(&self, _: &Alert) -> Result<(), String> {
+    async fn publish(&self, _: &'static str, _: &Alert) -> Result<(), String> {
         Ok(())
     }
 }

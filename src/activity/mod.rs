@@ -51,6 +51,19 @@ impl Activity {
     pub fn principal(&self) -> &str {
         self.actor.as_ref().map_or("unknown", |actor| actor.principal.as_str())
     }
+
+    /// How many instances or tasks it started; 0 where it started none.
+    pub fn instance_count(&self) -> u64 {
+        match &self.action {
+            Action::ImageLaunched(launch) if launch.outcome == LaunchOutcome::Succeeded => {
+                u64::from(launch.count).max(u64::try_from(launch.instances.len()).unwrap_or(u64::MAX))
+            }
+            Action::WorkloadDeclared(workload) if workload.failed.is_none() => {
+                workload.count.map(u64::from).unwrap_or_default()
+            }
+            _ => 0,
+        }
+    }
 }
 
 /// The cloud an activity happened in.

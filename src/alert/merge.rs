@@ -83,6 +83,8 @@ pub fn alerts(judgement: &Judgement, policy: &Policy, policy_note: Option<&str>)
                 policy_note: policy_note.map(str::to_owned),
                 may_repeat: false,
                 update: false,
+                news: Vec::new(),
+                storm: None,
             };
             alert.below_floor = !always && alert.severity() < policy.notify.minimum_severity;
             alert

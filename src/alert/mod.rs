@@ -17,6 +17,7 @@ mod quiet;
 pub mod report;
 mod safe;
 mod shape;
+mod storm;
 mod subject;
 pub mod terminal;
 #[cfg(test)]
@@ -26,8 +27,9 @@ mod words;
 pub use explain::explain;
 pub use merge::{Told, alerts};
 pub use message::{Attribute, HttpsBody, MAX_BYTES, Message, chat_message, message};
+pub use storm::summary;
 pub use subject::subject;
-pub(crate) use words::count;
+pub(crate) use words::{count, thousands};
 
 use std::sync::Arc;
 
@@ -57,6 +59,19 @@ pub struct Alert {
     pub may_repeat: bool,
     /// A follow-up in a thread that has been opened before (OCSF `activity_id` 2).
     pub update: bool,
+    /// What is new in its thread besides detections: how many events there were, how many instances.
+    pub news: Vec<String>,
+    /// Set in the summary of a storm: it stands for many alerts.
+    pub storm: Option<Storm>,
+}
+
+/// What a storm's summary says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Storm {
+    /// How many alerts there were, with those that were told singly.
+    pub count: u64,
+    /// The subjects that matter most.
+    pub subjects: Vec<String>,
 }
 
 /// What an alert says where no history is kept.
@@ -80,9 +95,10 @@ pub struct NotInspected {
 }
 
 impl Alert {
-    /// What a reader has to know about how this came about: the policy, and the history.
+    /// What a reader has to know besides: what is new in the thread, the policy, and the history.
     pub(crate) fn notes(&self) -> impl Iterator<Item = &str> {
-        self.policy_note.as_deref().into_iter().chain(self.may_repeat.then_some(MAY_REPEAT))
+        let news = self.news.iter().map(String::as_str);
+        news.chain(self.policy_note.as_deref()).chain(self.may_repeat.then_some(MAY_REPEAT))
     }
 
     /// The most severe finding's severity.

@@ -30,6 +30,7 @@ pub fn subject(alert: &Alert) -> String {
         Subject::Runtime { place } => format!("activity in {place}"),
         Subject::Template { template } => format!("launch template {template}"),
         Subject::Blind { code, .. } => format!("cannot check images: {code}"),
+        Subject::Storm { detection } => format!("many alerts of {detection}"),
     };
     let room = MAX.saturating_sub("Imagewarden: ".len()).saturating_sub(tail.len());
     let about = ascii(&safe::shown(&about, 512));

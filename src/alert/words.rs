@@ -42,6 +42,7 @@ pub fn about(subject: &Subject) -> String {
         Subject::Runtime { place } => place.clone(),
         Subject::Template { template } => template.clone(),
         Subject::Blind { code, .. } => code.clone(),
+        Subject::Storm { detection } => detection.clone(),
     }
 }
 
@@ -218,6 +219,10 @@ pub fn why(alert: &Alert) -> &'static str {
         (Subject::Template { .. }, _) => {
             "Everything launched from it from now on runs this as root, at its first boot, and Auto Scaling \
              launches without anybody looking."
+        }
+        (Subject::Storm { .. }, _) => {
+            "Either something is wrong on a large scale, or somebody floods this channel to hide one event among \
+             many. Further alerts of this detection are counted here and not told singly until they become fewer."
         }
         (Subject::Blind { .. }, _) => {
             "Silence from a check that cannot see would look like all is well. Until this is mended, \

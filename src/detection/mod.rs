@@ -261,6 +261,8 @@ pub enum Subject {
     Template { template: String },
     /// An approval check that cannot tell: one thread a day for each account and reason.
     Blind { detection: String, code: String },
+    /// One detection's alerts in one account, too many to be told singly.
+    Storm { detection: String },
 }
 
 impl Subject {
@@ -276,6 +278,7 @@ impl Subject {
             Subject::Runtime { place } => ["runtime", place, ""],
             Subject::Template { template } => ["template", template, ""],
             Subject::Blind { detection, code } => ["blind", detection, code],
+            Subject::Storm { detection } => ["storm", detection, ""],
         }
     }
 

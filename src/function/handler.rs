@@ -200,7 +200,7 @@ impl App {
                 result = Err(Failed::OutOfTime("a message before it in its queue failed".to_owned()));
             }
             let Err(failed) = result else { continue };
-            tracing::warn!(message = id, error = %failed, "the message goes back to its queue");
+            tracing::warn!(id, error = %failed, "the message goes back to its queue");
             if id.is_empty() {
                 nameless = Some(failed);
             } else {

@@ -32,7 +32,7 @@ use serde_json::value::RawValue;
 use handler::App;
 pub use settings::{Settings, SettingsError};
 
-/// How many activities of one payload are judged, and how many subjects' alerts told, at once.
+/// How many activities of one payload are judged at once.
 const AT_ONCE: usize = 8;
 
 /// Reads the environment, and serves invocations until the platform ends the process.

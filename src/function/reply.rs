@@ -93,6 +93,7 @@ impl From<DeliveryError> for Failed {
     fn from(error: DeliveryError) -> Self {
         match error {
             DeliveryError::Publish(reason) => Self::NotPublished(reason),
+            DeliveryError::OutOfTime => Self::OutOfTime("an alert could not be published in time".to_owned()),
             DeliveryError::Store(_) | DeliveryError::Busy(_) => Self::History(error.to_string()),
         }
     }

@@ -1,7 +1,11 @@
-//! Claims: who is telling what, so that the same event is told once.
+//! Claims: who is telling what, so that the same event is told once to every sink.
 //!
-//! Claim, publish, confirm. A claim is a lease: whoever dies holding it is replaced when it runs out.
-//! A crash between publish and confirm repeats a message; nothing loses one.
+//! Claim, publish, confirm. A claim is a lease: whoever dies holding it is replaced when it runs out, and
+//! whoever could not publish gives it back at once. It remembers which sinks have the message, so that one
+//! that is down costs the others no repetition. A crash between publish and confirm repeats a message;
+//! nothing loses one.
+
+use std::collections::BTreeSet;
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
@@ -17,6 +21,29 @@ pub struct Claim {
     pub until: DateTime<Utc>,
     /// The message is out.
     pub done: bool,
+    /// The sinks that have the message already.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub told: BTreeSet<String>,
+    /// How it is told: decided once, in the transaction that takes the claim.
+    #[serde(default, skip_serializing_if = "Form::is_single")]
+    pub form: Form,
+}
+
+/// How an event's alert is told.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Form {
+    /// By a message of its own.
+    #[default]
+    Single,
+    /// By the summary of a storm.
+    Summary,
+}
+
+impl Form {
+    fn is_single(&self) -> bool {
+        *self == Form::Single
+    }
 }
 
 /// What a claim record says to somebody who wants to publish.
@@ -40,14 +67,39 @@ pub fn standing(record: &Record, token: &str, now: DateTime<Utc>) -> Standing {
     }
 }
 
-/// Takes a claim until the lease ends.
-pub fn take(record: &mut Record, token: &str, until: DateTime<Utc>, now: DateTime<Utc>) {
-    record.claim = Some(Claim { token: token.to_owned(), until, done: false });
+/// Takes a claim until the lease ends. The sinks that have the message stay known.
+pub fn take(record: &mut Record, token: &str, until: DateTime<Utc>, form: Form, now: DateTime<Utc>) {
+    let told = record.claim.take().map(|claim| claim.told).unwrap_or_default();
+    record.claim = Some(Claim { token: token.to_owned(), until, done: false, told, form });
     record.touch(now);
+}
+
+/// Whether a sink has the message.
+pub fn has(record: &Record, sink: &str) -> bool {
+    record.claim.as_ref().is_some_and(|claim| claim.told.contains(sink))
+}
+
+/// Notes that a sink has the message.
+pub fn tell(record: &mut Record, sink: &str) {
+    if let Some(claim) = &mut record.claim {
+        claim.told.insert(sink.to_owned());
+    }
 }
 
 /// Marks the message as out.
 pub fn confirm(record: &mut Record, token: &str, now: DateTime<Utc>) {
-    record.claim = Some(Claim { token: token.to_owned(), until: now, done: true });
+    end(record, token, true, now);
+}
+
+/// Gives the claim back: a sink refused the message, so that whoever comes next may try at once.
+pub fn release(record: &mut Record, token: &str, now: DateTime<Utc>) {
+    end(record, token, false, now);
+}
+
+fn end(record: &mut Record, token: &str, done: bool, now: DateTime<Utc>) {
+    let (told, form) = record.claim.take().map(|claim| (claim.told, claim.form)).unwrap_or_default();
+    // What is done needs no list of its sinks.
+    let told = if done { BTreeSet::new() } else { told };
+    record.claim = Some(Claim { token: token.to_owned(), until: now, done, told, form });
     record.touch(now);
 }

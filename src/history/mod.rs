@@ -28,6 +28,7 @@ pub mod place;
 mod record;
 pub mod seen;
 pub mod sight;
+pub mod storm;
 pub mod thread;
 pub mod trail;
 
@@ -58,10 +59,16 @@ pub enum StoreError {
     Unavailable(String),
 }
 
-/// Waits before another try: longer each time, and not as long as others who wait, so that racers part.
+/// The shortest of the longest waits, and the longest.
+const FIRST_PAUSE: u64 = 20;
+const LONGEST_PAUSE: u64 = 2_000;
+
+/// Waits before another try: exponential back-off with full jitter, so that those who collided do not
+/// collide again.
 pub async fn pause(token: &str, attempt: usize) {
-    let spread =
-        token.bytes().fold(0u64, |sum, byte| sum.wrapping_mul(31).wrapping_add(u64::from(byte))) % 17;
-    let millis = (10u64 << attempt.min(6)).saturating_add(spread);
+    let longest =
+        FIRST_PAUSE.checked_shl(u32::try_from(attempt.min(16)).unwrap_or(16)).unwrap_or(LONGEST_PAUSE);
+    let random = std::hash::BuildHasher::hash_one(&std::hash::RandomState::new(), (token, attempt));
+    let millis = random.checked_rem(longest.min(LONGEST_PAUSE)).unwrap_or_default();
     tokio::time::sleep(std::time::Duration::from_millis(millis)).await;
 }

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::claim::Claim;
 use super::cursor::Cursor;
+use super::storm::Storm;
 use super::thread::Window;
 
 /// What a record is about.
@@ -17,6 +18,8 @@ pub enum Kind {
     Claim,
     /// All alerts about one subject.
     Thread,
+    /// The alerts of one detection in one account.
+    Storm,
     /// Has this been seen before: an image, a digest, a pusher at a repository, a destination.
     Sighting,
     /// Evidence about one instance.
@@ -45,7 +48,7 @@ impl Kind {
         match self {
             // The platform retries for up to 24 hours and then 6 more.
             Kind::Claim => TimeDelta::hours(36),
-            Kind::Thread | Kind::Repository => TimeDelta::days(3),
+            Kind::Thread | Kind::Storm | Kind::Repository => TimeDelta::days(3),
             // Longer than any first-seen window people ask about.
             Kind::Sighting | Kind::Watch | Kind::Sweep => TimeDelta::days(400),
             // Longer than a sweep goes back.
@@ -59,6 +62,7 @@ impl Kind {
         match self {
             Kind::Claim => "claim",
             Kind::Thread => "thread",
+            Kind::Storm => "storm",
             Kind::Sighting => "sighting",
             Kind::Instance => "instance",
             Kind::Container => "container",
@@ -116,6 +120,8 @@ pub struct Record {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub claim: Option<Claim>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub storm: Option<Storm>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cursor: Option<Cursor>,
 }
 
@@ -169,6 +175,7 @@ impl Record {
             sighting: None,
             windows: Vec::new(),
             claim: None,
+            storm: None,
             cursor: None,
         }
     }

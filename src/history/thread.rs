@@ -6,6 +6,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 
 use super::Record;
+use crate::alert::thousands;
 use crate::severity::Severity;
 
 /// How long after (or before: events arrive in any order) the alert that opened it a thread goes on.
@@ -28,6 +29,11 @@ pub struct Window {
     pub severity: Severity,
     /// How many events joined it.
     pub count: u64,
+    /// How many instances or tasks they started, and how many of them the last message knew of.
+    #[serde(default)]
+    pub instances: u64,
+    #[serde(default)]
+    pub told_instances: u64,
 }
 
 /// One event's share in a thread.
@@ -39,6 +45,10 @@ pub struct Entry<'a> {
     /// Ids of what matched.
     pub detections: &'a [&'static str],
     pub severity: Severity,
+    /// How many instances or tasks the event started.
+    pub instances: u64,
+    /// From how many events on a round count is news.
+    pub milestone: u64,
     /// It has been here before, and was not told to the end.
     pub counted: bool,
 }
@@ -63,7 +73,15 @@ pub fn enter(record: &mut Record, entry: &Entry<'_>) -> Place {
     else {
         let told = entry.detections.iter().map(|id| ((*id).to_owned(), entry.source.to_owned())).collect();
         let opener = entry.source.to_owned();
-        record.windows.push(Window { start: entry.time, opener, told, severity: entry.severity, count: 1 });
+        record.windows.push(Window {
+            start: entry.time,
+            opener,
+            told,
+            severity: entry.severity,
+            count: 1,
+            instances: entry.instances,
+            told_instances: entry.instances,
+        });
         record.windows.sort_by_key(|window| window.start);
         if record.windows.len() > MOST_WINDOWS {
             record.windows.remove(0);
@@ -76,9 +94,15 @@ pub fn enter(record: &mut Record, entry: &Entry<'_>) -> Place {
     let start = window.start;
     if !entry.counted {
         window.count = window.count.saturating_add(1);
-        if is_milestone(window.count) {
-            let count = format!("{} events so far", window.count);
+        if window.count >= entry.milestone && is_milestone(window.count) {
+            let count = format!("{} events so far", thousands(window.count));
             window.told.insert(count, entry.source.to_owned());
+        }
+        window.instances = window.instances.saturating_add(entry.instances);
+        if window.instances >= window.told_instances.max(1).saturating_mul(10) {
+            window.told_instances = window.instances;
+            let instances = format!("{} instances or tasks so far", thousands(window.instances));
+            window.told.insert(instances, entry.source.to_owned());
         }
     }
     for id in entry.detections {
@@ -94,7 +118,7 @@ pub fn enter(record: &mut Record, entry: &Entry<'_>) -> Place {
     if news.is_empty() { Place::Repeats { start, count } } else { Place::Follows { start, news, count } }
 }
 
-/// 10, 100, 1,000 ...: worth a word, not a storm.
+/// 10, 100, 1,000 ...: worth a message each, not one for every event.
 fn is_milestone(count: u64) -> bool {
     std::iter::successors(Some(10u64), |power| power.checked_mul(10)).any(|power| power == count)
 }

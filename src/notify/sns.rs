@@ -18,6 +18,10 @@ pub struct PublishError {
     pub reason: String,
 }
 
+/// The names of the topics: they stand in claims, so they stay the same.
+const MAIN: &str = "topic";
+const CHAT: &str = "chat";
+
 /// Publishes alerts.
 pub struct Sns {
     main: Topic,
@@ -36,28 +40,34 @@ impl Sns {
         Self { main: Topic::new(sdk, topic), chat: chat.map(|arn| Topic::new(sdk, arn)), https }
     }
 
-    /// Publishes one alert to every topic.
+    /// The topics there are, by the names that [`Sns::publish`] takes.
+    pub fn topics(&self) -> Vec<&'static str> {
+        std::iter::once(MAIN).chain(self.chat.as_ref().map(|_| CHAT)).collect()
+    }
+
+    /// Publishes one alert to one topic.
     ///
     /// # Errors
-    /// When a topic did not take it, after retries.
-    pub async fn publish(&self, alert: &Alert) -> Result<(), PublishError> {
-        self.send(message(alert, self.https), || chat_message(alert)).await
+    /// When the topic did not take it, after retries.
+    pub async fn publish(&self, topic: &str, alert: &Alert) -> Result<(), PublishError> {
+        match self.chat.as_ref().filter(|_| topic == CHAT) {
+            Some(chat) => chat.publish(chat_message(alert)).await,
+            None => self.main.publish(message(alert, self.https)).await,
+        }
     }
 
     /// Publishes what a hunt came to, to every topic.
     ///
     /// # Errors
-    /// As [`Sns::publish`].
+    /// When a topic did not take it, after retries.
     pub async fn publish_hunt(&self, hunted: &Hunted) -> Result<(), PublishError> {
-        self.send(hunted.message(self.https), || hunted.chat_message()).await
-    }
-
-    async fn send(&self, main: Message, chat: impl FnOnce() -> Message) -> Result<(), PublishError> {
-        self.main.publish(main).await?;
-        if let Some(topic) = &self.chat {
-            topic.publish(chat()).await?;
-        }
-        Ok(())
+        let main = self.main.publish(hunted.message(self.https)).await;
+        // One topic that is down does not keep the message from the other.
+        let chat = match &self.chat {
+            Some(topic) => topic.publish(hunted.chat_message()).await,
+            None => Ok(()),
+        };
+        main.and(chat)
     }
 }
 

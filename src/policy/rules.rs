@@ -51,7 +51,7 @@ impl Suppression {
             Subject::ContainerImage { repository } => (Some(repository.as_str()), Some(repository.as_str())),
             // What runs is named by its place; its image stands in the evidence, where it is known.
             Subject::Runtime { .. } => (said("repository"), said("repository").or_else(|| said("image"))),
-            Subject::Template { .. } | Subject::Blind { .. } => (None, None),
+            Subject::Template { .. } | Subject::Blind { .. } | Subject::Storm { .. } => (None, None),
         };
         let fits = |pattern: &Option<String>, value: Option<&str>| match (pattern, value) {
             (None, _) => true,

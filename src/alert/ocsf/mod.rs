@@ -257,6 +257,14 @@ fn unmapped(alert: &Alert, limits: Limits) -> Value {
     if alert.below_floor {
         unmapped.insert("below_floor".into(), true.into());
     }
+    if let Some(storm) = &alert.storm {
+        let subjects: Vec<String> = storm.subjects.iter().map(|subject| shown(subject, 256)).collect();
+        unmapped.insert("storm".into(), json!({"count": storm.count, "subjects": subjects}));
+    }
+    if !alert.news.is_empty() {
+        let news: Vec<String> = alert.news.iter().map(|news| shown(news, 256)).collect();
+        unmapped.insert("news".into(), news.into());
+    }
     if let Some(note) = &alert.policy_note {
         unmapped.insert("policy".into(), shown(note, 1_024).into());
     }

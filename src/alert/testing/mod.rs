@@ -103,6 +103,8 @@ pub fn alert(activity: Activity, subject: Subject, findings: Vec<Finding>) -> Al
         policy_note: None,
         may_repeat: false,
         update: false,
+        news: Vec::new(),
+        storm: None,
     }
 }
 

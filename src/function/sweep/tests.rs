@@ -143,7 +143,7 @@ struct World {
 }
 
 impl Publisher for World {
-    async fn publish(&self, alert: &Alert) -> Result<(), String> {
+    async fn publish(&self, _: &'static str, alert: &Alert) -> Result<(), String> {
         let key = (alert.activity.id.clone(), alert.subject.key());
         *self.told.lock().unwrap().entry(key).or_default() += 1;
         Ok(())
