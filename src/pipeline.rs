@@ -86,7 +86,10 @@ impl<L: Lookup, S: Store, P: Publisher> Pipeline<'_, L, S, P> {
                 token: self.token.to_owned(),
                 deadline: self.deadline,
                 now: self.now,
-                storm: storm::Rule::default(),
+                storm: storm::Rule {
+                    after: self.policy.notify.storm.after,
+                    window: self.policy.notify.storm.window.delta(),
+                },
             };
             return delivery.deliver_each(alerts).await;
         }

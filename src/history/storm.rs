@@ -22,14 +22,11 @@ pub struct Rule {
     pub window: TimeDelta,
 }
 
-impl Default for Rule {
-    fn default() -> Self {
-        Self { after: 10, window: TimeDelta::hours(1) }
-    }
-}
-
 /// How many subjects a summary names.
 pub const MOST_NAMED: usize = 20;
+
+/// How many alerts of one severity are told singly at most, whatever the policy says: each is remembered.
+const MOST_SINGLES: usize = 500;
 
 /// Characters of a subject's name.
 const LONGEST_NAME: usize = 160;
@@ -85,10 +82,10 @@ impl Storm {
         self.singles.retain(|single| (now - single.time).abs() < rule.window);
         self.count = self.count.saturating_add(1);
         self.name(subject);
+        let room = usize::try_from(rule.after).unwrap_or(usize::MAX).min(MOST_SINGLES);
         let as_severe = self.singles.iter().filter(|single| single.severity >= subject.severity).count();
         let largest = self.singles.iter().map(|single| single.scale.max(1)).max().unwrap_or(u64::MAX);
-        as_severe < usize::try_from(rule.after).unwrap_or(usize::MAX)
-            || subject.scale >= largest.saturating_mul(10)
+        as_severe < room || subject.scale >= largest.saturating_mul(10)
     }
 
     /// Notes that an alert was told singly.
