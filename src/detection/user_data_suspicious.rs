@@ -24,6 +24,8 @@ pub static DETECTION: Detection = Detection {
     judge,
 };
 
+/// The signal of a user data that costs more work to inspect than any honest one.
+const TOO_MUCH_WORK: &str = "dec-03";
 /// Signals shown in an alert; the rest is counted.
 const SHOWN: usize = 12;
 
@@ -193,8 +195,13 @@ fn found(
     evidence.insert("user_data_hash".to_owned(), json!(hash::hex(&[bytes])));
     evidence.insert("signals".to_owned(), json!(by_line(&inspection.findings)));
     evidence.insert("signal_count".to_owned(), json!(inspection.findings.len()));
-    let not_inspected =
+    let undecoded =
         inspection.undecoded.iter().map(|why| Reason::new("user-data-undecodable", format!("{why}.")));
+    let spent = inspection.findings.iter().find(|finding| finding.id == TOO_MUCH_WORK).map(|finding| {
+        let place = if finding.place.is_empty() { "the user data" } else { &finding.place };
+        Reason::new("user-data-too-much-work", format!("Not inspected: too much work in {place}."))
+    });
+    let not_inspected = undecoded.chain(spent);
     Match {
         subject: subject(activity, context, of),
         severity: Some(severity),

@@ -11,6 +11,9 @@ use std::sync::LazyLock;
 static POOLS: LazyLock<HashSet<&'static str>> =
     LazyLock::new(|| entries(include_str!("mining-pools.txt")).collect());
 
+/// The longest host name that DNS allows, in bytes. A longer text is no host.
+const MAX_HOST: usize = 253;
+
 /// The entries of a list: one a line; lines that begin with `#` are comments.
 pub fn entries(list: &'static str) -> impl Iterator<Item = &'static str> {
     list.lines().filter(|line| !line.is_empty() && !line.starts_with('#'))
@@ -28,7 +31,11 @@ pub fn is_mining_pool(host: &str) -> bool {
 
 /// Whether `host` is in `domains` or is a subdomain of one that is.
 pub fn matches_domain(domains: &HashSet<&'static str>, host: &str) -> bool {
-    let host = host.trim_end_matches('.').to_ascii_lowercase();
+    let host = host.trim_end_matches('.');
+    if host.len() > MAX_HOST {
+        return false;
+    }
+    let host = host.to_ascii_lowercase();
     let mut rest = host.as_str();
     loop {
         if domains.contains(rest) {
@@ -53,6 +60,15 @@ mod tests {
         for host in ["notminexmr.com", "minexmr.com.example.org", "nanopool.example", "com", ""] {
             assert!(!is_mining_pool(host), "{host}");
         }
+    }
+
+    #[test]
+    fn a_text_longer_than_any_host_or_program_name_is_neither() {
+        let long = "a.".repeat(MAX_HOST) + "minexmr.com";
+        assert!(!is_mining_pool(&long));
+        assert!(is_mining_pool(&format!("{}.minexmr.com", "a".repeat(200))));
+        assert!(!is_miner(&format!("xmrig-{}", "a-".repeat(MAX_HOST))));
+        assert!(is_miner(&format!("xmrig-{}", "a".repeat(200))));
     }
 
     #[test]

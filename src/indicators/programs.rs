@@ -138,6 +138,14 @@ pub fn has(program: &str, class: Class) -> bool {
     classes(program).has(class)
 }
 
+/// The names of all programs of a class.
+pub fn of_class(class: Class) -> impl Iterator<Item = &'static str> {
+    LINES.lines().filter_map(move |line| {
+        let (name, words) = line.split_once(' ')?;
+        set_of(words).has(class).then_some(name)
+    })
+}
+
 /// Whether a file is named after a program of a class: `xmrig-6.21.0-linux-x64.tar.gz`, `frp_0.61.zip`. Only
 /// whole words from the start of the name count.
 pub fn is_named_after(file: &str, class: Class) -> bool {

@@ -115,3 +115,12 @@ fn what_cannot_be_decoded_cannot_be_told() {
     let reason = cannot_tell(given.judge(&DETECTION, &launched(launch(AMI)), &Policy::default()));
     assert_eq!(reason.code, "user-data-undecodable");
 }
+
+#[test]
+fn user_data_that_is_too_much_work_is_told_and_says_so() {
+    let worn = format!("#!/bin/bash\n{}\n", ":;".repeat(20_000));
+    let found = matched(judged(&instance(&worn), &launched(launch(AMI)), ""));
+    assert_eq!(found.severity, Some(Severity::High));
+    let reasons: Vec<&str> = found.not_inspected.iter().map(|reason| reason.code).collect();
+    assert_eq!(reasons, ["user-data-too-much-work"]);
+}

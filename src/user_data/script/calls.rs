@@ -3,6 +3,8 @@
 //! For each call, the commands of the body are repeated with the arguments in place of `$1`, `$2` ..., so
 //! that what is looked for in commands is found where it is only put together by a call.
 
+use std::collections::HashMap;
+
 use super::nested::Scan;
 use super::{Span, SubKind, Word, wrappers};
 
@@ -11,12 +13,23 @@ const MAX_BODY: u32 = 64;
 /// Bytes that an argument may put into a word.
 const MAX_TEXT: usize = 4096;
 
+/// The size of a function's body.
+#[derive(Debug, Clone, Copy, Default)]
+struct BodySize {
+    /// Bytes of its words.
+    text: usize,
+    /// Parameters in them.
+    parameters: usize,
+}
+
 impl Scan {
     /// Repeat the bodies of functions that the commands of a span call with arguments.
     pub(super) fn follow_calls(&mut self, span: Span) {
         if self.script.functions.is_empty() {
             return;
         }
+        // What repeating a body takes does not depend on the call.
+        let mut bodies: HashMap<Span, Option<BodySize>> = HashMap::new();
         for index in span.indices() {
             let Some(call) = self.script.commands.get(index) else { continue };
             let Some(body) = self.script.functions.get(&call.name).copied() else { continue };
@@ -28,26 +41,27 @@ impl Scan {
             let Some(rest) = self.budget.calls.checked_sub(length as usize) else { continue };
             // What the copy holds, and what the arguments may make of it.
             let longest = call.args().iter().map(|word| word.text.len()).max().unwrap_or(0).min(MAX_TEXT);
-            let words = body
-                .indices()
-                .filter_map(|index| self.script.commands.get(index))
-                .flat_map(|command| &command.words);
-            let size = words.fold(0usize, |size, word| {
-                size.saturating_add(64 + word.text.len())
-                    .saturating_add(word.text.matches("${").count() * longest)
-            });
-            let takes_arguments = body.indices().any(|index| {
-                self.script.commands.get(index).is_some_and(|command| {
-                    let redirected = command.redirects.iter().map(|redirect| &redirect.target);
-                    command.words.iter().chain(redirected).any(|word| word.text.contains("${"))
-                })
-            });
-            if !takes_arguments || !self.spend_expansion(size) {
+            let Some(measured) = bodies.entry(body).or_insert_with(|| self.measure(body)) else { continue };
+            let size = measured.text.saturating_add(measured.parameters.saturating_mul(longest));
+            if !self.spend_expansion(size) {
                 continue;
             }
             self.budget.calls = rest;
             self.repeat(index, body);
         }
+    }
+
+    /// What a copy of a function's body takes; nothing for one that takes no arguments.
+    fn measure(&self, body: Span) -> Option<BodySize> {
+        let mut size = BodySize::default();
+        for command in body.indices().filter_map(|index| self.script.commands.get(index)) {
+            let redirected = command.redirects.iter().map(|redirect| &redirect.target);
+            for word in command.words.iter().chain(redirected) {
+                size.text = size.text.saturating_add(64 + word.text.len());
+                size.parameters = size.parameters.saturating_add(word.text.matches("${").count());
+            }
+        }
+        (size.parameters > 0).then_some(size)
     }
 
     fn repeat(&mut self, call: usize, body: Span) {

@@ -75,6 +75,11 @@ impl Scan {
     /// Redirections of a compound command hold for the commands inside.
     pub(super) fn inherit(&mut self, span: Span, redirects: &[Redirect], most: usize) {
         // A body with a long here-document is not copied to each of many commands.
+        let size: usize = redirects.iter().map(|redirect| redirect.target.text.len().min(4096) / 8).sum();
+        let count = span.indices().count().min(256);
+        if !self.spend_expansion(size.saturating_mul(count)) {
+            return;
+        }
         for command in self.commands_mut(span).take(256) {
             for redirect in redirects {
                 if command.redirects.len() < most && redirect.target.text.len() < 4096 {
@@ -88,11 +93,15 @@ impl Scan {
         self.script.functions.insert(name, span);
     }
 
-    /// Takes `steps` off what may still be spent on working out what pipelines print.
-    pub(super) fn spend_output(&self, steps: usize) -> bool {
-        let rest = self.outputs.get().checked_sub(steps);
-        self.outputs.set(rest.unwrap_or(0));
-        rest.is_some()
+    /// Charges the work of handling a text of `bytes`; `false` when the work is spent.
+    pub(super) fn spend_output(&self, bytes: usize) -> bool {
+        self.budget.work.take_bytes(bytes)
+    }
+
+    /// Charges the work of one use of a variable, which is more the longer its value is.
+    pub(super) fn spend_value(&self, name: &str) -> bool {
+        let name = name.strip_prefix('#').unwrap_or(name);
+        self.budget.work.take_bytes(self.env.size(name))
     }
 
     /// Takes `bytes` off what may still be pasted.

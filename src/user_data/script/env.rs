@@ -57,6 +57,18 @@ impl Env {
         self.values.get(name).map(|value| value.items.as_slice())
     }
 
+    /// Bytes that the values of a variable take up.
+    pub fn size(&self, name: &str) -> usize {
+        self.values.get(name).map_or(0, |value| {
+            value.items.iter().fold(0, |size: usize, item| size.saturating_add(item.len() + 8))
+        })
+    }
+
+    /// A scalar, without a copy of it.
+    pub fn scalar(&self, name: &str) -> Option<&str> {
+        self.items(name).and_then(<[String]>::first).map(String::as_str)
+    }
+
     /// `$name`, or one element of it.
     pub fn get(&self, name: &str, index: usize) -> Expanded {
         if let Some(value) = self.values.get(name) {

@@ -58,7 +58,7 @@ pub(crate) fn same(word: &str, path: &str) -> bool {
         return true;
     }
     let word = word.trim_start_matches("./");
-    if word.is_empty() {
+    if word.is_empty() || !path.ends_with(basename(word)) {
         return false;
     }
     match (word.starts_with('/') || word.starts_with('~'), path.starts_with('/')) {
@@ -218,6 +218,9 @@ impl Scan {
         if path.is_empty() {
             return None;
         }
+        if !self.budget.work.take(self.script.files.len().saturating_add(self.known.len()) / 8) {
+            return None;
+        }
         let written = self.script.files.iter().find(|file| same(path, &file.path));
         let written = written.map(|file| (file.text.as_str(), file.decoded));
         written.or_else(|| {
@@ -261,6 +264,9 @@ impl Scan {
                     let to =
                         if to.ends_with('/') { format!("{to}{}", basename(from)) } else { (*to).to_owned() };
                     if let Some((text, decoded)) = self.file(from) {
+                        if !self.spend_output(text.len()) {
+                            return;
+                        }
                         let text = text.to_owned();
                         self.write(to, text, false, index, decoded);
                     }
@@ -285,6 +291,9 @@ impl Scan {
     }
 
     fn write(&mut self, path: String, text: String, append: bool, writer: usize, decoded: bool) {
+        if !self.spend_output(text.len()) {
+            return;
+        }
         let path = absolute(&path);
         let held: usize = self.script.files.iter().map(|file| file.text.len()).sum();
         if held.saturating_add(text.len()) > MAX_BYTES {

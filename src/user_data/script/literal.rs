@@ -75,7 +75,7 @@ impl Scan {
                     input.bytes = change(command, &input.bytes)?;
                 }
                 input.bytes.truncate(MAX_OUTPUT);
-                self.spend_output(input.bytes.len() / 64).then_some(input)
+                self.spend_output(input.bytes.len()).then_some(input)
             }
         }
     }
@@ -86,6 +86,9 @@ impl Scan {
         for redirect in command.redirects.iter().rev().filter(|redirect| redirect.fd == 0) {
             match redirect.op {
                 RedirectOp::HereDocument => {
+                    if !self.spend_output(redirect.target.text.len()) {
+                        return None;
+                    }
                     return Some(Output {
                         bytes: redirect.target.text.clone().into_bytes(),
                         ..Output::default()
@@ -102,11 +105,14 @@ impl Scan {
                     let sub = redirect.target.subs().first().map(|(_, span)| *span);
                     return match sub {
                         Some(span) => self.outputs_of(span, depth),
-                        None => self.file(&redirect.target.text).map(|(text, decoded)| Output {
-                            bytes: text.as_bytes().to_vec(),
-                            decoded: usize::from(decoded),
-                            partial: false,
-                        }),
+                        None => self
+                            .file(&redirect.target.text)
+                            .filter(|(text, _)| self.spend_output(text.len()))
+                            .map(|(text, decoded)| Output {
+                                bytes: text.as_bytes().to_vec(),
+                                decoded: usize::from(decoded),
+                                partial: false,
+                            }),
                     };
                 }
                 _ => {}
@@ -114,6 +120,9 @@ impl Scan {
         }
         if let Some(name) = command.operands().last().filter(|_| reads_operand(&command.name)) {
             if let Some((text, decoded)) = self.file(&name.text) {
+                if !self.spend_output(text.len()) {
+                    return None;
+                }
                 let decoded = usize::from(decoded);
                 return Some(Output { bytes: text.as_bytes().to_vec(), decoded, partial: false });
             }

@@ -15,10 +15,12 @@ mod env;
 mod files;
 mod literal;
 mod nested;
+mod plain;
 pub mod powershell;
 mod shell;
 #[cfg(test)]
 mod tests;
+mod work;
 mod wrappers;
 
 use super::Language;
@@ -29,6 +31,8 @@ use env::Env;
 pub(crate) use files::{Role, absolute, language_by_extension, role};
 pub(crate) use literal::is_decoder;
 pub(crate) use nested::reads_script;
+pub use plain::telling_lines;
+pub use work::Work;
 
 /// How many texts may stand inside one another (`bash -c "bash -c ..."`, decoded layers).
 pub const MAX_NESTING: usize = 8;
@@ -48,6 +52,8 @@ pub struct Script {
     pub encodings: usize,
     /// More was in there than the budget allows to look at.
     pub over_bound: bool,
+    /// The work that is left to whoever looks at the commands.
+    pub work: Work,
 }
 
 /// One scanned text.
@@ -95,7 +101,7 @@ impl UnitKind {
 }
 
 /// A half-open range of indices into [`Script::commands`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub struct Span {
     pub start: u32,
     pub end: u32,
@@ -267,7 +273,7 @@ pub struct WrittenFile {
 }
 
 /// What may still be spent on texts inside texts and on expanded values.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct Budget {
     /// Bytes of nested texts to scan.
     pub nested: usize,
@@ -279,8 +285,8 @@ pub struct Budget {
     pub words: usize,
     /// Commands to copy for calls of functions with arguments.
     pub calls: usize,
-    /// Steps of working out what pipelines print.
-    pub outputs: usize,
+    /// Steps of everything that is not bounded by the length of the text.
+    pub work: Work,
 }
 
 impl Budget {
@@ -292,7 +298,7 @@ impl Budget {
             commands: 12_000,
             words: 64_000,
             calls: 2_000,
-            outputs: 50_000,
+            work: Work::for_text(len),
         }
     }
 }
@@ -313,7 +319,7 @@ pub fn scan_within(
     language: Language,
     text: &str,
 ) -> Script {
-    let mut scan = nested::Scan::new(*budget, known);
+    let mut scan = nested::Scan::new(budget.clone(), known);
     scan.unit(kind, language, text, None);
     let (script, left) = scan.finish();
     *budget = left;

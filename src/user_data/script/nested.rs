@@ -3,18 +3,16 @@
 use super::files;
 use super::literal::{Output, is_decoder};
 use super::{
-    Budget, Command, Env, Known, MAX_NESTING, RedirectOp, Script, Span, Unit, UnitKind, Word, batch,
-    encoding, language_of, powershell, shell,
+    Budget, Command, Env, Known, MAX_NESTING, RedirectOp, Script, Span, Unit, UnitKind, Word, basename,
+    batch, encoding, language_of, powershell, shell,
 };
 use crate::user_data::Language;
-use std::cell::Cell;
 
 /// A scan under way.
 pub(super) struct Scan {
     pub script: Script,
     pub env: Env,
     pub budget: Budget,
-    pub outputs: Cell<usize>,
     /// Files that are there before the script runs.
     pub known: Known,
     depth: usize,
@@ -27,7 +25,6 @@ impl Scan {
             script: Script::default(),
             env: Env::default(),
             known: Known::clone(known),
-            outputs: Cell::new(budget.outputs),
             budget,
             depth: 0,
             decoded: 0,
@@ -37,10 +34,8 @@ impl Scan {
     /// The script, and what is left of the budget.
     pub fn finish(mut self) -> (Script, Budget) {
         self.scan_files();
-        if self.outputs.get() == 0 {
-            self.script.over_bound = true;
-        }
-        self.budget.outputs = self.outputs.get();
+        self.script.over_bound |= self.budget.work.is_spent();
+        self.script.work = self.budget.work.clone();
         (self.script, self.budget)
     }
 
@@ -65,6 +60,10 @@ impl Scan {
                     return empty;
                 }
             }
+        }
+        if !self.budget.work.take_bytes(text.len()) {
+            self.script.over_bound = true;
+            return empty;
         }
         let decoded = usize::from(kind == UnitKind::Decoded);
         self.decoded += decoded;
@@ -220,7 +219,7 @@ impl Scan {
         let file =
             command.operands().last().filter(|word| word.text != "-").and_then(|word| self.file(&word.text));
         match file {
-            Some((text, _)) => Some(text.to_owned()),
+            Some((text, _)) => self.spend_output(text.len()).then(|| text.to_owned()),
             None => self.input_of(index, 0).map(|output| output.text()),
         }
     }
@@ -273,8 +272,12 @@ impl Scan {
         if path.is_empty() {
             return None;
         }
+        let name = basename(path);
+        if !self.budget.work.take(self.script.commands.len() / 16) {
+            return None;
+        }
         self.script.commands.iter().find_map(|command| {
-            let is_it = |word: &Word| files::same(&word.text, path);
+            let is_it = |word: &Word| word.text.ends_with(name) && files::same(&word.text, path);
             if command.words.get(command.start).is_some_and(is_it) {
                 return Some(Language::Shell);
             }

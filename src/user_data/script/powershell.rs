@@ -47,15 +47,22 @@ fn payloads(scan: &mut Scan, span: Span) {
         if !command.words.iter().any(|word| lower(word).contains("frombase64string")) {
             continue;
         }
+        let compressed = command.words.iter().any(|word| lower(word).contains("deflate"));
         for word in command.words.iter().filter(|word| word.text.len() >= 16) {
-            let bytes = encoding::base64(word.text.as_bytes());
-            let inflated =
-                bytes.as_deref().and_then(encoding::deflate).map(|bytes| encoding::text_of(&bytes));
-            let compressed = command.words.iter().any(|word| lower(word).contains("deflate"));
-            let text = if compressed { inflated } else { decoded_text(&word.text) };
-            if let Some(text) = text.filter(|_| found.len() < MAX_PAYLOADS) {
-                found.push((index, text));
+            if found.len() >= MAX_PAYLOADS {
+                break;
             }
+            let text = if compressed {
+                let bytes = encoding::base64(word.text.as_bytes());
+                bytes.as_deref().and_then(encoding::deflate).map(|bytes| encoding::text_of(&bytes))
+            } else {
+                decoded_text(&word.text)
+            };
+            let size = text.as_ref().map_or(0, String::len);
+            if !scan.spend_output(word.text.len().saturating_add(size)) {
+                break;
+            }
+            found.extend(text.map(|text| (index, text)));
         }
     }
     for (index, text) in found {
@@ -275,12 +282,12 @@ impl Lexer<'_, '_> {
             .count();
         let name = body.get(..length).unwrap_or("").trim_end_matches(':').to_ascii_lowercase();
         let used = if braces { name.len() + 2 } else { name.len() };
-        let value = self.variables.get(&name).cloned();
+        let room = MAX_PASTED.saturating_sub(self.pasted);
+        let value = self.variables.get(&name).filter(|value| value.len() <= room).cloned();
         let starts_statement = self.words.is_empty() && self.word.is_none();
         match value {
-            Some(value)
-                if !name.is_empty() && !self.assigned(used) && self.pasted + value.len() <= MAX_PASTED =>
-            {
+            Some(value) if !name.is_empty() && !self.assigned(used) => {
+                // A value of no length costs a step, too.
                 self.pasted += value.len();
                 self.word().text.push_str(&value);
             }

@@ -183,6 +183,11 @@ fn is_algorithm(value: &str) -> bool {
 /// A text that is no command: a configuration, a script in another language.
 pub(super) fn text(case: &mut Case<'_>, unit: (usize, u32), text: &str) {
     let Some(part) = case.parts.get(unit.0) else { return };
+    // Telling the place takes a look at all the lines before it.
+    let size = part.script.units.first().map_or(0, |root| root.text.len());
+    if !part.script.work.take_bytes(size) {
+        return;
+    }
     let (place, _) = part.locate(unit.1, 0);
     text_signals(case, Spot::Path(&place), text);
 }

@@ -35,6 +35,8 @@ pub use table::{SIGNALS, Signal, signal_of};
 
 /// Characters that a quote may have.
 const MAX_QUOTE: usize = 200;
+/// Scripts that are searched for telling lines when the budget is spent.
+const MAX_PLAIN: usize = 16;
 
 /// The judgement of a whole user data.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -66,13 +68,20 @@ pub fn judge(pieces: &[Piece], encodings: usize, mismatch: Option<&str>, trust: 
     let mut flow = Flow::of(&parts, trust);
     // Files that are only scripts because something runs them.
     let more = Part::run_files(pieces, &parts, &flow, &known, &mut budget);
-    if !more.is_empty() {
+    let over = parts.iter().chain(&more).find(|part| part.script.over_bound).map(Part::path);
+    let rest = if over.is_some() { Part::plain(pieces) } else { Vec::new() };
+    if !more.is_empty() || !rest.is_empty() {
         parts.extend(more);
+        parts.extend(rest);
         flow = Flow::of(&parts, trust);
     }
     let mut case = Case { trust, parts: &parts, flow: &flow, hits: Vec::new(), critical: false };
     for (number, part) in parts.iter().enumerate() {
         part_signals(&mut case, number, part);
+    }
+    if over.is_some() || budget.work.is_spent() {
+        let path = over.unwrap_or_default();
+        case.hit_spot("dec-03", Spot::Path(path), "not inspected: too much work");
     }
     exec::runs(&mut case, &parts);
     defence::kills(&mut case);
@@ -113,10 +122,6 @@ fn part_signals(case: &mut Case<'_>, number: usize, part: &Part<'_>) {
     for file in &part.script.files {
         let at = (number, file.writer as usize);
         directives::file(case, Spot::Command(at), &file.path, &file.text);
-    }
-    if part.script.over_bound {
-        let place = part.path().to_owned();
-        case.hit_text("dec-02", 0, place, "more is nested in here than is looked at");
     }
 }
 
@@ -180,6 +185,25 @@ impl<'a> Part<'a> {
                 }
                 _ => {}
             }
+        }
+        parts
+    }
+
+    /// What a spent budget leaves of the scripts: the lines that name what attacks are made of.
+    fn plain(pieces: &'a [Piece]) -> Vec<Part<'a>> {
+        let mut room = MAX_PLAIN;
+        let mut parts = Vec::new();
+        for piece in pieces {
+            let Content::Script { language, text } = &piece.content else { continue };
+            let Some(lines) = script::telling_lines(text) else { continue };
+            let Some(left) = room.checked_sub(1) else { break };
+            room = left;
+            let language = match language {
+                Language::PowerShell | Language::Batch => *language,
+                _ => Language::Shell,
+            };
+            let script = script::scan(language, &lines);
+            parts.push(Part { segments: vec![(0, &piece.path)], script });
         }
         parts
     }

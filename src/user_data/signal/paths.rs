@@ -2,6 +2,9 @@
 
 use crate::user_data::script::{Command, absolute, basename};
 
+/// The longest path that the kernel takes, in bytes.
+const MAX_PATH: usize = 4096;
+
 /// The working directory, as far as `cd` gives it away.
 #[derive(Debug, Default)]
 pub(super) struct Directory {
@@ -27,6 +30,9 @@ impl Directory {
     pub(super) fn resolve(&self, path: &str) -> String {
         let path = path.trim_start_matches("./");
         if path.starts_with(['/', '~', '$']) || path.contains(":\\") || self.current.is_empty() {
+            return absolute(path);
+        }
+        if self.current.len() + path.len() > MAX_PATH {
             return absolute(path);
         }
         absolute(&format!("{}/{path}", self.current.trim_end_matches('/')))

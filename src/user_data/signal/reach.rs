@@ -111,7 +111,7 @@ impl Flow {
         let mut open = vec![span];
         while let Some(span) = open.pop() {
             for index in span.indices() {
-                if reach.seen.len() >= MAX_STEPS || !reach.seen.insert(index) {
+                if reach.seen.len() >= MAX_STEPS || !reach.seen.insert(index) || !at.1.script.work.take(4) {
                     continue;
                 }
                 let Some(command) = at.1.script.commands.get(index) else { continue };

@@ -113,14 +113,15 @@ fn feeds<'a>(part: &'a Part<'_>, command: &'a Command) -> impl Iterator<Item = &
 
 /// Whether `exec 5<>/dev/tcp/...` opened a descriptor somewhere in the script.
 fn opened_on_socket(part: &Part<'_>, command: &Command, fd: u8) -> bool {
-    part.script.commands.iter().any(|other| {
-        other.unit == command.unit
-            && other.redirects.iter().any(|redirect| {
-                redirect.fd == fd
-                    && redirect.op != RedirectOp::Duplicate
-                    && socket_host(&redirect.target.text).is_some()
-            })
-    })
+    part.script.work.take(part.script.commands.len() / 8 + 1)
+        && part.script.commands.iter().any(|other| {
+            other.unit == command.unit
+                && other.redirects.iter().any(|redirect| {
+                    redirect.fd == fd
+                        && redirect.op != RedirectOp::Duplicate
+                        && socket_host(&redirect.target.text).is_some()
+                })
+        })
 }
 
 /// A socket and a shell on it.

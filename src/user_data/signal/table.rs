@@ -102,6 +102,8 @@ pub static SIGNALS: &[Signal] = &[
         "Three or more layers, a label that does not fit the content, or a program's name spelled in pieces."),
     signal("dec-02", "Part that cannot be decoded", 0, false, &["T1027"],
         "Said so that silence is not taken for clean."),
+    signal("dec-03", "Too much work to inspect", 50, false, &["T1027", "T1499"],
+        "The script was written to wear inspection out: its nesting, its copies or its size cost more steps than any honest one. What was found before counts, and the rest was only searched for telling lines."),
     signal("sup-01", "Unsigned repository or added certificate authority", 20, false, &["T1195.002"],
         "Packages or certificates from a host that is not known are trusted without a check."),
 ];

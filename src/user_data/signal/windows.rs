@@ -145,6 +145,9 @@ fn downloads(case: &mut Case<'_>, at: (usize, usize), part: &Part<'_>, command: 
         }
         // `$x = (New-Object Net.WebClient).DownloadString(...)` somewhere before.
         for variable in lower.iter().filter_map(|word| word.strip_prefix('$')) {
+            if !part.script.work.take(part.script.commands.len() / 8 + 1) {
+                break;
+            }
             let assigned = part.script.commands.iter().find(|other| {
                 other.unit == command.unit
                     && other.assigns.iter().any(|(name, _)| name.trim_start_matches('$') == variable)
@@ -172,7 +175,7 @@ fn downloads(case: &mut Case<'_>, at: (usize, usize), part: &Part<'_>, command: 
         .script
         .units
         .iter()
-        .any(|unit| unit.kind == UnitKind::Decoded && unit.carrier == Some(at.1 as u32));
+        .any(|unit| unit.carrier == Some(at.1 as u32) && unit.kind == UnitKind::Decoded);
     if carried && evaluates {
         case.hit("exe-03", at);
     }

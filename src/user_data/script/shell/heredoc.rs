@@ -10,7 +10,12 @@ impl<'t> Lexer<'t, '_> {
     /// the redirection's target. Scanning skips it when it comes to the end of this line.
     pub(super) fn here_document(&mut self, fd: u8, delimiter: WordBuf) {
         let pending = self.jump.filter(|(newline, _)| *newline >= self.at);
-        let line = pending.map(|(newline, _)| newline).or_else(|| self.line_end());
+        let line = match pending {
+            Some((newline, _)) => Some(newline),
+            None if self.on_last_line => None,
+            None => self.line_end(),
+        };
+        self.on_last_line = line.is_none();
         let (target, behind) = match line {
             None => (Word::literal(""), self.text.len()),
             Some(newline) => {

@@ -20,6 +20,8 @@ use frame::{Case, Frame, Header, Kind, WordBuf};
 pub const MAX_DEPTH: usize = 200;
 /// How often an opener may be taken back. Beyond that, openers that would need it are plain text.
 const MAX_RECOVERIES: u8 = 8;
+/// Variables and substitutions that are remembered of one word.
+const MAX_SOURCES: usize = 1024;
 /// Here-documents in substitutions in here-documents.
 const MAX_BODIES: u8 = 4;
 
@@ -36,6 +38,8 @@ pub(super) struct Lexer<'t, 's> {
     jump: Option<(usize, usize)>,
     /// Last lines that could end a here-document, once one was found to have no end.
     lines: Option<heredoc::Lines>,
+    /// No line end follows, so that no here-document has a body.
+    on_last_line: bool,
     /// `<<-` was read.
     strip_tabs: bool,
     recoveries: u8,
@@ -65,6 +69,7 @@ impl<'t, 's> Lexer<'t, 's> {
             spare: WordBuf::default(),
             jump: None,
             lines: None,
+            on_last_line: false,
             strip_tabs: false,
             recoveries: 0,
             bodies: 0,
@@ -221,7 +226,14 @@ impl<'t, 's> Lexer<'t, 's> {
 
     /// Take the opener at `opened` back: it is text, and what follows it is scanned anew.
     fn recover(&mut self, opened: usize) {
-        self.recoveries = self.recoveries.saturating_add(1);
+        // What follows is scanned anew, which costs as much as the text behind it is long.
+        let again = self.text.len().saturating_sub(opened);
+        self.recoveries = if self.scan.budget.work.take(again / 8) {
+            self.recoveries.saturating_add(1)
+        } else {
+            MAX_RECOVERIES + 1
+        };
+        self.on_last_line = false;
         let body = self.stack.first().is_some_and(|frame| frame.kind == Kind::Body);
         if body {
             self.stack.truncate(1);
@@ -273,7 +285,10 @@ impl<'t, 's> Lexer<'t, 's> {
             SubKind::Input | SubKind::Output => None,
         };
         let quoted = self.top().is_some_and(Frame::quotes);
-        self.word().expansions().subs.push((kind, span));
+        let subs = &mut self.word().expansions().subs;
+        if subs.len() < MAX_SOURCES {
+            subs.push((kind, span));
+        }
         match (value, kind) {
             (Some(value), _) => self.paste(value.trim_end_matches('\n'), quoted),
             (None, SubKind::Command) => self.paste_unknown("$()"),

@@ -1,8 +1,11 @@
 //! `${...}` and `$name`.
 
-use super::Lexer;
 use super::frame::{Frame, Kind, WordBuf};
 use super::word::identifier;
+use super::{Lexer, MAX_SOURCES};
+
+/// The longest variable name that is looked for, in bytes.
+const MAX_NAME: usize = 255;
 
 impl Lexer<'_, '_> {
     pub(super) fn open_parameter(&mut self) {
@@ -27,7 +30,10 @@ impl Lexer<'_, '_> {
         self.word();
         self.at = start + length;
         match prefix {
-            Some(b'!') => name = self.scan.env.get(&name, 0).text.unwrap_or_default(),
+            Some(b'!') => {
+                let value = self.scan.env.scalar(&name).filter(|value| value.len() <= MAX_NAME);
+                name = value.unwrap_or_default().to_owned();
+            }
             Some(_) => name.insert(0, '#'),
             None => {}
         }
@@ -78,10 +84,15 @@ impl Lexer<'_, '_> {
         let quoted = self.top().is_some_and(Frame::quotes);
         if let Some(from) = operation.from {
             let into = self.word().expansions();
-            into.subs.extend(from.subs);
-            into.vars.extend(from.vars);
+            let room = MAX_SOURCES.saturating_sub(into.subs.len());
+            into.subs.extend(from.subs.into_iter().take(room));
+            let room = MAX_SOURCES.saturating_sub(into.vars.len());
+            into.vars.extend(from.vars.into_iter().take(room));
         }
         self.word().dynamic |= operation.dynamic;
+        if !self.scan.spend_value(name) {
+            return self.paste_unknown("$()");
+        }
         if let Some(name) = name.strip_prefix('#') {
             match self.scan.env.get(name, 0).text {
                 Some(value) => self.paste(&value.chars().count().to_string(), quoted),
@@ -105,6 +116,14 @@ impl Lexer<'_, '_> {
         }
     }
 
+    /// Remember that the word takes a variable whose value is not all known.
+    fn source(&mut self, name: &str) {
+        let vars = &mut self.word().expansions().vars;
+        if vars.len() < MAX_SOURCES && name.len() <= MAX_NAME {
+            vars.push(name.to_owned());
+        }
+    }
+
     /// `$name` or `${name operation}`.
     pub(super) fn expand(&mut self, name: &str, operation: &str, quoted: bool) {
         if name.is_empty() {
@@ -113,7 +132,7 @@ impl Lexer<'_, '_> {
         if matches!(name, "@" | "*") || name.bytes().all(|byte| byte.is_ascii_digit()) {
             // Positional parameters: unset at the top of a user data script, unknown in functions.
             let other = [":-", ":=", "-", "="].iter().find_map(|prefix| operation.strip_prefix(prefix));
-            self.word().expansions().vars.push(name.to_owned());
+            self.source(name);
             match other {
                 Some(other) => self.paste(other, quoted),
                 None => {
@@ -122,6 +141,9 @@ impl Lexer<'_, '_> {
                 }
             }
             return;
+        }
+        if !self.scan.spend_value(name) {
+            return self.paste_unknown("$()");
         }
         if matches!(operation, "[@]" | "[*]") && self.scan.env.items(name).is_some() {
             let count = self.scan.env.items(name).map_or(0, <[String]>::len);
@@ -149,7 +171,7 @@ impl Lexer<'_, '_> {
         if value.dynamic || several {
             let word = self.word();
             word.dynamic |= value.dynamic;
-            word.expansions().vars.push(name.to_owned());
+            self.source(name);
         }
         match value.text {
             Some(text) => self.paste(&text, quoted),

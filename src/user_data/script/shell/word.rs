@@ -237,7 +237,8 @@ impl<'t> Lexer<'t, '_> {
             return;
         }
         // A variable of its own may say what separates words.
-        let separators = self.scan.env.get("IFS", 0).text.unwrap_or_default();
+        // One of many characters is none that anybody splits at.
+        let separators = self.scan.env.scalar("IFS").filter(|text| text.len() <= 16).unwrap_or("").to_owned();
         let custom = !separators.is_empty() && separators.chars().all(|c| !c.is_whitespace());
         let splits = |c: char| if custom { separators.contains(c) } else { matches!(c, ' ' | '\t' | '\n') };
         let mut pieces = value.split(splits);
