@@ -121,6 +121,6 @@ fn user_data_that_is_too_much_work_is_told_and_says_so() {
     let worn = format!("#!/bin/bash\n{}\n", ":;".repeat(20_000));
     let found = matched(judged(&instance(&worn), &launched(launch(AMI)), ""));
     assert_eq!(found.severity, Some(Severity::High));
-    let reasons: Vec<&str> = found.not_inspected.iter().map(|reason| reason.code).collect();
+    let reasons: Vec<String> = found.not_inspected.iter().map(|reason| reason.code.to_string()).collect();
     assert_eq!(reasons, ["user-data-too-much-work"]);
 }
