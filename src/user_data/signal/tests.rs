@@ -575,8 +575,7 @@ fn a_script_that_wears_inspection_out_is_suspicious_and_is_still_searched() {
 #[test]
 fn a_large_value_that_is_used_many_times_costs_a_bounded_number_of_steps() {
     let value = "v".repeat(100_000);
-    for use_of_it in
-        ["${#a} ", "${a:1:1} ", "$a ", "\"${a[@]}\" ", "${a/x/y} ", "cat f>>g\n", "crontab f\n"]
+    for use_of_it in ["${#a} ", "${a:1:1} ", "$a ", "\"${a[@]}\" ", "${a/x/y} ", "cat f>>g\n", "crontab f\n"]
     {
         let text = format!("a={value}\necho $a > f\necho {}\n", use_of_it.repeat(5_000));
         let budget = Budget::for_text(text.len());
