@@ -206,6 +206,7 @@ fn event(id: String, minute: i64, principal: &str, action: Action) -> Activity {
         id,
         time: start() + TimeDelta::minutes(minute),
         time_is_arrival: false,
+        time_claimed: None,
         account: ACCOUNT.to_owned(),
         region: REGION.to_owned(),
         cloud: Cloud::Aws,

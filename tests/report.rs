@@ -36,6 +36,7 @@ fn judge(events: &[Vec<u8>], facts: &Path) -> Vec<Alert> {
         region: None,
         received: time("2026-06-01T00:00:00Z"),
         flow_log_format: None,
+        trust: imagewarden::source::Trust::default(),
     };
     let mut activities: Vec<_> =
         events.iter().flat_map(|event| source::read_bytes(event, &surroundings).activities).collect();

@@ -136,8 +136,13 @@ fn lines(name: &str) -> Vec<String> {
 
 /// What the function makes of one line alone.
 fn actions(line: &str) -> Vec<Action> {
-    let around =
-        Surroundings { account: None, region: None, received: chrono::Utc::now(), flow_log_format: None };
+    let around = Surroundings {
+        account: None,
+        region: None,
+        received: chrono::Utc::now(),
+        flow_log_format: None,
+        trust: imagewarden::source::Trust::default(),
+    };
     let document = json!({
         "messageType": "DATA_MESSAGE", "owner": "111122223333", "logGroup": "g", "logStream": "s",
         "logEvents": [{"id": "1", "timestamp": 1_772_787_600_000_i64, "message": line}],

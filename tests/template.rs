@@ -205,8 +205,13 @@ fn envelopes(payload: &Value) -> Vec<Value> {
 
 /// Whether the function makes nothing of an event.
 fn ignored(event: &Value) -> bool {
-    let around =
-        Surroundings { account: None, region: None, received: chrono::Utc::now(), flow_log_format: None };
+    let around = Surroundings {
+        account: None,
+        region: None,
+        received: chrono::Utc::now(),
+        flow_log_format: None,
+        trust: imagewarden::source::Trust::default(),
+    };
     let reading = source::read(event, &around);
     reading.activities.is_empty() && reading.unreadable.is_empty()
 }

@@ -16,7 +16,7 @@ pub use image::{
 pub use instance::{ImageSearch, InstanceChange, TemplateChange, TemplateKind, UserDataChange};
 pub use runtime::{
     Connection, ContainerImage, DeclaredContainer, Place, Process, Pull, Reported, Resolution, Start,
-    Workload, WorkloadKind,
+    Workload, WorkloadKind, program,
 };
 pub use self_check::{CheckFailure, SelfCheck};
 
@@ -34,6 +34,9 @@ pub struct Activity {
     pub time: DateTime<Utc>,
     /// The event carried no readable time: `time` is when it arrived, and no hour can be judged by it.
     pub time_is_arrival: bool,
+    /// The time that the event gave, where it was too far ahead of its arrival to be believed.
+    #[serde(default)]
+    pub time_claimed: Option<DateTime<Utc>>,
     /// Twelve digits for AWS. Empty where neither the record nor its envelope names one.
     pub account: String,
     /// `eu-central-1`; empty where not named.

@@ -155,8 +155,39 @@ pub struct Process {
 impl Process {
     /// The file name of the binary, without `.exe`, lower case.
     pub fn name(&self) -> String {
-        let name = self.binary.rsplit(['/', '\\']).next().unwrap_or_default().to_ascii_lowercase();
-        name.strip_suffix(".exe").map(str::to_owned).unwrap_or(name)
+        program(&self.binary)
+    }
+}
+
+/// The file name of a program, without `.exe`, lower case. What the kernel adds to the path of a running file that
+/// is gone or was never there (` (deleted)`, `memfd:`) is no part of it.
+pub fn program(path: &str) -> String {
+    let mut path = path.trim_end_matches(|it: char| it == '\0' || it.is_whitespace());
+    while let Some(rest) = path.strip_suffix("(deleted)") {
+        path = rest.trim_end_matches(|it: char| it == '\0' || it.is_whitespace());
+    }
+    let name = path.rsplit(['/', '\\']).next().unwrap_or_default().to_ascii_lowercase();
+    let name = name.strip_prefix("memfd:").map(str::to_owned).unwrap_or(name);
+    name.strip_suffix(".exe").map(str::to_owned).unwrap_or(name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_program_whose_file_is_gone_keeps_its_name() {
+        for path in [
+            "/tmp/xmrig",
+            "/tmp/xmrig (deleted)",
+            "/memfd:xmrig (deleted)",
+            "memfd:xmrig",
+            "/tmp/xmrig\0\0",
+            r"C:\x\XMRIG.EXE",
+        ] {
+            assert_eq!(program(path), "xmrig", "{path}");
+        }
+        assert_eq!(program("/usr/bin/deleted"), "deleted");
     }
 }
 

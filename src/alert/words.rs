@@ -153,10 +153,13 @@ pub fn place(activity: &Activity) -> String {
 /// Event time with the day of the week, since hours and weekends are judged.
 pub fn when(activity: &Activity) -> String {
     let time = activity.time.format("%a %Y-%m-%d %H:%M:%S UTC");
-    if activity.time_is_arrival {
-        format!("{time} (arrival: the event carries no time)")
-    } else {
-        time.to_string()
+    match activity.time_claimed {
+        Some(claimed) => {
+            let claimed = claimed.format("%Y-%m-%d %H:%M:%S UTC");
+            format!("{time} (arrival: the event gives a time to come, {claimed})")
+        }
+        None if activity.time_is_arrival => format!("{time} (arrival: the event carries no time)"),
+        None => time.to_string(),
     }
 }
 

@@ -5,8 +5,8 @@ use std::ops::Range;
 
 use memchr::memchr;
 
-/// The column of the record.
-const COLUMN: &[u8] = b"eventJson";
+/// The column of the record: CloudTrail Lake's, and that of CloudWatch Logs Insights.
+const COLUMNS: [&[u8]; 2] = [b"eventJson", b"@message"];
 /// A head is shorter.
 const LONGEST_HEAD: usize = 64 * 1024;
 
@@ -19,10 +19,11 @@ pub(super) struct Row {
 /// The column of records where these bytes are a table that has one.
 pub(super) fn column(bytes: &[u8]) -> Option<usize> {
     let line = bytes.get(..memchr(b'\n', bytes.get(..LONGEST_HEAD.min(bytes.len()))?)?)?;
+    let line = line.strip_prefix(b"\xef\xbb\xbf").unwrap_or(line);
     let head = row(line, 0, true)?;
-    head.fields
-        .iter()
-        .position(|field| line.get(field.clone()).is_some_and(|it| it.eq_ignore_ascii_case(COLUMN)))
+    head.fields.iter().position(|field| {
+        line.get(field.clone()).is_some_and(|it| COLUMNS.iter().any(|name| it.eq_ignore_ascii_case(name)))
+    })
 }
 
 /// The row that begins here; `None` where its end is not among the bytes and more may follow.

@@ -31,7 +31,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use crate::activity::Activity;
-use crate::source::Surroundings;
+use crate::source::{Reading, Surroundings};
 
 pub use sorted::{InOrder, Sorted};
 pub use walk::{Input, bucket, inputs, is_log};
@@ -69,6 +69,15 @@ impl Options {
 /// How many cores the process may use.
 pub fn cores() -> usize {
     std::thread::available_parallelism().map_or(1, std::num::NonZero::get)
+}
+
+/// Reads a file in memory that is packed or laid out as archives are and single events are not: zstd, Parquet,
+/// tables, exports of CloudWatch Logs. `None` for any other.
+pub fn read_special(bytes: &[u8], surroundings: &Surroundings) -> Option<Reading> {
+    if !open::is_packed(bytes) && !layout::is_special(&open::beginning(bytes)) {
+        return None;
+    }
+    Some(workers::read_bytes(bytes, surroundings))
 }
 
 /// Shared with whoever shows or ends a scan.

@@ -21,7 +21,32 @@ const MAX_STRETCH: usize = 256 * 1024 * 1024;
 
 const GZIP: [u8; 3] = [0x1f, 0x8b, 0x08];
 const ZSTD: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];
+/// Frames that hold nothing of the file may come before it: the first byte is any of sixteen.
+const SKIPPABLE: [u8; 3] = [0x2a, 0x4d, 0x18];
 const PARQUET: [u8; 4] = *b"PAR1";
+
+fn is_zstd(bytes: &[u8]) -> bool {
+    let skippable = bytes.first().is_some_and(|byte| byte & 0xf0 == 0x50);
+    bytes.starts_with(&ZSTD) || skippable && bytes.get(1..4) == Some(SKIPPABLE.as_slice())
+}
+
+/// Whether bytes are packed in a way, or laid out in one, that only this module reads.
+pub(super) fn is_packed(bytes: &[u8]) -> bool {
+    is_zstd(bytes) || bytes.starts_with(&PARQUET)
+}
+
+/// The beginning of a file, inflated.
+pub(super) fn beginning(bytes: &[u8]) -> Vec<u8> {
+    const ENOUGH: u64 = 64 * 1024;
+    let mut start = Vec::new();
+    if bytes.starts_with(&GZIP) {
+        // What cannot be inflated is told by whoever reads the file.
+        let _ = MultiGzDecoder::new(bytes).take(ENOUGH).read_to_end(&mut start);
+    } else {
+        start.extend(bytes.iter().take(ENOUGH as usize));
+    }
+    start
+}
 
 /// What follows the bytes at hand.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -95,7 +120,6 @@ impl Buffers {
     }
 
     /// The same of an object in memory.
-    #[cfg(test)]
     pub fn read_bytes(
         &mut self,
         bytes: &[u8],
@@ -176,7 +200,7 @@ impl Buffers {
             taker.take(inflated.get(..length).unwrap_or_default(), After::End)?;
             return Ok(None);
         }
-        if bytes.starts_with(&ZSTD) {
+        if is_zstd(bytes) {
             return match zstd::stream::read::Decoder::with_buffer(bytes) {
                 Ok(decoder) => pump(decoder, "zstd that cannot be inflated", progress, taker, read),
                 Err(error) => Ok(Some(error.to_string())),
@@ -204,7 +228,7 @@ impl Buffers {
             Ok(start) => start,
             Err(error) => return Ok(Some(error.to_string())),
         };
-        let (gzip, zstd) = (start.starts_with(&GZIP), start.starts_with(&ZSTD));
+        let (gzip, zstd) = (start.starts_with(&GZIP), is_zstd(start));
         let mut counted = Counted { inner: reader, bytes: 0, progress };
         let damage = if gzip {
             pump(MultiGzDecoder::new(&mut counted), "gzip that cannot be inflated", progress, taker, read)

@@ -107,7 +107,9 @@ fn matters(group: &dyn RowGroupReader, rows: usize) -> Result<Option<bool>> {
         let (mut defined, mut repeated, mut names) = (Vec::new(), Vec::new(), Vec::new());
         let (records, values, _) =
             column.read_records(BATCH, Some(&mut defined), Some(&mut repeated), &mut names)?;
-        if names.iter().any(|name| name.data().is_empty() || may_be_judged(name.data())) {
+        // Kubernetes' verbs are in lower case, AWS's calls are not.
+        let is_verb = |name: &[u8]| name.first().is_none_or(u8::is_ascii_lowercase);
+        if names.iter().any(|name| is_verb(name.data()) || may_be_judged(name.data())) {
             return Ok(Some(true));
         }
         named = named.saturating_add(values);

@@ -48,7 +48,7 @@ impl Sorted {
     ///
     /// # Errors
     /// A run could not be written to the folder for temporary files.
-    pub fn add(&mut self, batch: Batch, keep: impl Fn(&Activity) -> bool) -> io::Result<()> {
+    pub fn add(&mut self, batch: Batch, mut keep: impl FnMut(&Activity) -> bool) -> io::Result<()> {
         for (index, activity) in batch.activities.into_iter().enumerate() {
             if !keep(&activity) {
                 continue;
@@ -248,8 +248,13 @@ mod tests {
 
     /// Activities of every kind that the sample events come to.
     fn samples() -> Vec<Activity> {
-        let surroundings =
-            Surroundings { account: None, region: None, received: Utc::now(), flow_log_format: None };
+        let surroundings = Surroundings {
+            account: None,
+            region: None,
+            received: Utc::now(),
+            flow_log_format: None,
+            trust: crate::source::Trust::default(),
+        };
         let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/events");
         let files = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
         let mut files: Vec<_> =

@@ -61,6 +61,20 @@ impl Input {
     }
 }
 
+impl Input {
+    /// Whether a trail wrote it, as its place tells: of no other account than that can its records be.
+    pub(super) fn is_of_trail(&self) -> bool {
+        let place = match self {
+            Input::File { path, .. } => path.to_string_lossy(),
+            Input::Object { key, .. } => key.as_str().into(),
+            Input::Stdin => return false,
+        };
+        place
+            .rsplit_once("AWSLogs/")
+            .is_some_and(|(_, after)| after.split('/').take(3).any(|step| step == "CloudTrail"))
+    }
+}
+
 /// The same of any path or object key.
 pub(super) fn account(path: &str) -> Option<String> {
     let (_, after) = path.rsplit_once("AWSLogs/")?;
@@ -122,7 +136,7 @@ fn collect(root: &Path, folder: &Path, inputs: &mut Vec<Input>, depth: usize) ->
             Err(_) => linked(),
         };
         if is_folder {
-            if !is_left_out(&entry.file_name().to_string_lossy()) {
+            if !is_left_out(&entry.file_name().to_string_lossy()) && !leads_back(&path, folder) {
                 collect(root, &path, inputs, depth.saturating_add(1))?;
             }
         } else if is_log(&entry.file_name().to_string_lossy()) {
@@ -130,6 +144,27 @@ fn collect(root: &Path, folder: &Path, inputs: &mut Vec<Input>, depth: usize) ->
         }
     }
     Ok(())
+}
+
+/// Whether a link leads to a folder that it stands in.
+fn leads_back(path: &Path, folder: &Path) -> bool {
+    let linked = fs::symlink_metadata(path).is_ok_and(|metadata| metadata.is_symlink());
+    linked
+        && match (path.canonicalize(), folder.canonicalize()) {
+            (Ok(target), Ok(folder)) => folder.starts_with(target),
+            _ => false,
+        }
+}
+
+/// Folders of a bucket that hold no log that is read.
+const OTHERS: [&str; 4] = ["Config", "elasticloadbalancing", "WAFLogs", "CloudTrail-Insight"];
+
+/// What people put beside files.
+fn is_text_about(name: &str) -> bool {
+    let stem = name.split('.').next().unwrap_or_default().to_ascii_uppercase();
+    let about = ["LICENSE", "LICENCE", "README", "NOTICE", "COPYING", "AUTHORS", "CHANGELOG", "MAKEFILE"];
+    let text = !name.contains('.') || name.to_ascii_lowercase().ends_with(".txt");
+    text && about.contains(&stem.as_str())
 }
 
 fn is_left_out(folder: &str) -> bool {
@@ -140,7 +175,12 @@ fn is_left_out(folder: &str) -> bool {
 /// Firehose have no ending at all.
 pub fn is_log(path: &str) -> bool {
     let name = path.rsplit('/').next().unwrap_or(path);
-    if path.split('/').any(is_left_out) || name.is_empty() || name.starts_with('.') {
+    if path.split('/').any(is_left_out) || name.is_empty() || name.starts_with('.') || is_text_about(name) {
+        return false;
+    }
+    // Beside a trail's files in a bucket: AWS Config, load balancers, firewalls.
+    let of_others = |after: &str| after.split('/').take(3).any(|step| OTHERS.contains(&step));
+    if path.split_once("AWSLogs/").is_some_and(|(_, after)| of_others(after)) {
         return false;
     }
     // CloudWatch Logs tries with this whether it may write its exports.

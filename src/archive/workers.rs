@@ -10,6 +10,8 @@ use std::sync::mpsc::{SyncSender, sync_channel};
 use super::layout::{Found, Layout};
 use super::open::{After, Buffers, Take};
 use super::{Batch, Error, Input, Options, Problem, Progress, Summary};
+use crate::activity::Activity;
+use crate::source::{Reading, Surroundings, Unreadable};
 
 /// Batches that may wait for the caller: memory stays bounded when it is slower than the workers.
 const WAITING: usize = 16;
@@ -73,6 +75,32 @@ pub fn scan(
     Ok(summary)
 }
 
+/// Reads a file in memory.
+pub(super) fn read_bytes(bytes: &[u8], surroundings: &Surroundings) -> Reading {
+    let progress = Progress::default();
+    let mut activities = Vec::new();
+    let mut sink = |batch: Batch| {
+        activities.extend(batch.activities);
+        Ok(())
+    };
+    let mut reader = Reader::new(0, Layout::new(surroundings, false), &progress, &mut sink);
+    let read = Buffers::default().read_bytes(bytes, &progress, &mut reader);
+    let damage = read.map_or_else(|error| Some(error.to_string()), |read| read.damage);
+    let summary = reader.finish(&Arc::from(""), damage);
+    let mut told: Vec<&str> = activities.iter().map(|activity: &Activity| activity.id.as_str()).collect();
+    told.dedup();
+    let read = summary.broken.saturating_add(told.len() as u64);
+    let unreadable = summary.problems.into_iter();
+    Reading {
+        ignored: usize::try_from(summary.records.saturating_sub(read)).unwrap_or(usize::MAX),
+        unreadable: unreadable
+            .map(|it| Unreadable { reason: it.reason, place: it.place, raw: None })
+            .collect(),
+        activities,
+        ..Reading::default()
+    }
+}
+
 fn work(
     inputs: &[Input],
     options: &Options,
@@ -98,7 +126,9 @@ fn file(
     sink: &mut impl FnMut(Batch) -> io::Result<()>,
 ) -> Result<Summary, Error> {
     let mut surroundings = options.surroundings.clone();
-    surroundings.account = input.account().or(surroundings.account);
+    let owner = input.account();
+    surroundings.trust.owner = owner.clone().filter(|_| input.is_of_trail());
+    surroundings.account = owner.or(surroundings.account);
     let mut reader =
         Reader::new(number, Layout::new(&surroundings, options.shortcuts), &options.progress, sink);
     let read = buffers.read(input, options, &mut reader)?;

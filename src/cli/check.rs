@@ -12,8 +12,8 @@ use super::{Format, Judging, Outcome, judging, output, severity};
 
 #[derive(Args)]
 pub struct Options {
-    /// Files and folders of events; `-` for standard input. A folder means every .json, .jsonl and .gz
-    /// file in it and below, facts/ excepted.
+    /// Files and folders of events; `-` for standard input. A folder means every log file
+    /// in it and below, facts/ excepted.
     #[arg(required = true, value_name = "FILE|DIR")]
     paths: Vec<PathBuf>,
     #[command(flatten)]
@@ -84,6 +84,7 @@ fn summary(judged: &judging::Judged, alerts: &[&Alert]) {
         (told.saturating_sub(alerts.len()), "repetitions counted in their threads"),
         (suppressed, "suppressed"),
         (judged.ignored, "records of no interest"),
+        (judged.refused, "refused"),
         (judged.unreadable, "unreadable"),
     ];
     for (number, what) in asides {

@@ -7,9 +7,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use chrono::Utc;
+use imagewarden::archive;
 use imagewarden::lookup::recorded::Recorded;
 use imagewarden::source::{self, Reading, Surroundings};
-use miette::{Context, IntoDiagnostic, miette};
+use miette::{Context, IntoDiagnostic};
 
 /// Standard input, where a dash stands for a file.
 const STDIN: &str = "-";
@@ -32,6 +33,7 @@ pub fn read(paths: &[PathBuf], facts: Option<&Path>, account: Option<&str>) -> m
         region: None,
         received: Utc::now(),
         flow_log_format: None,
+        trust: imagewarden::source::Trust::default(),
     };
     let mut inputs = Vec::new();
     for path in paths {
@@ -41,7 +43,7 @@ pub fn read(paths: &[PathBuf], facts: Option<&Path>, account: Option<&str>) -> m
                 .read_to_end(&mut bytes)
                 .into_diagnostic()
                 .wrap_err("cannot read standard input")?;
-            let reading = source::read_bytes(&bytes, &surroundings);
+            let reading = read_file(&bytes, &surroundings);
             inputs.push(Input {
                 name: "standard input".to_owned(),
                 reading,
@@ -49,22 +51,15 @@ pub fn read(paths: &[PathBuf], facts: Option<&Path>, account: Option<&str>) -> m
             });
             continue;
         }
-        let metadata = fs::metadata(path)
-            .into_diagnostic()
-            .wrap_err_with(|| format!("cannot read {}", path.display()))?;
-        let (root, files) = if metadata.is_dir() {
-            let mut files = Vec::new();
-            collect(path, &mut files, 0)?;
-            if files.is_empty() {
-                return Err(miette!("no .json, .jsonl or .gz file in {}", path.display()));
-            }
-            (path.as_path(), files)
-        } else {
-            (path.parent().unwrap_or(Path::new(".")), vec![path.clone()])
-        };
+        let root = if path.is_dir() { path.as_path() } else { path.parent().unwrap_or(Path::new(".")) };
+        let found = archive::inputs(std::slice::from_ref(path)).into_diagnostic()?;
+        let files = found.into_iter().filter_map(|input| match input {
+            archive::Input::File { path, .. } => Some(path),
+            archive::Input::Object { .. } | archive::Input::Stdin => None,
+        });
         for file in files {
             let reading = match fs::read(&file) {
-                Ok(bytes) => source::read_bytes(&bytes, &surroundings),
+                Ok(bytes) => read_file(&bytes, &surroundings),
                 Err(error) => Reading {
                     unreadable: vec![source::Unreadable {
                         reason: error.to_string(),
@@ -81,29 +76,8 @@ pub fn read(paths: &[PathBuf], facts: Option<&Path>, account: Option<&str>) -> m
     Ok(inputs)
 }
 
-/// Folders deeper than this are taken for a loop of links.
-const DEEPEST: usize = 64;
-
-/// Every `.json`, `.jsonl` and `.gz` file in a folder and below, `facts/` excepted, in name order.
-fn collect(folder: &Path, files: &mut Vec<PathBuf>, depth: usize) -> miette::Result<()> {
-    if depth > DEEPEST {
-        return Err(miette!("folders nest too deeply at {}: a loop of links?", folder.display()));
-    }
-    let entries = fs::read_dir(folder)
-        .into_diagnostic()
-        .wrap_err_with(|| format!("cannot read the folder {}", folder.display()))?;
-    let mut paths: Vec<PathBuf> = entries.filter_map(|entry| entry.ok().map(|entry| entry.path())).collect();
-    paths.sort();
-    for path in paths {
-        if path.is_dir() {
-            if path.file_name().is_some_and(|name| name != "facts") {
-                collect(&path, files, depth + 1)?;
-            }
-        } else if path.extension().is_some_and(|kind| kind == "json" || kind == "jsonl" || kind == "gz") {
-            files.push(path);
-        }
-    }
-    Ok(())
+fn read_file(bytes: &[u8], surroundings: &Surroundings) -> Reading {
+    archive::read_special(bytes, surroundings).unwrap_or_else(|| source::read_bytes(bytes, surroundings))
 }
 
 /// How many unreadable places are named one by one.

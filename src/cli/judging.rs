@@ -56,6 +56,8 @@ pub struct Judged {
     pub files: usize,
     pub ignored: usize,
     pub unreadable: usize,
+    /// Lines that were understood and are not believed.
+    pub refused: usize,
     pub outcome: Outcome,
 }
 
@@ -75,6 +77,7 @@ pub async fn judge(paths: &[PathBuf], options: &Judging) -> miette::Result<Judge
         files: inputs.len(),
         ignored: 0,
         unreadable: 0,
+        refused: 0,
         outcome: Outcome::Ran,
     };
     for input in &inputs {
@@ -142,6 +145,10 @@ fn count(input: &Input, judged: &mut Judged) {
     }
     if unnamed > 0 {
         eprintln!("unreadable: {}: and {unnamed} more", input.name);
+    }
+    for (reason, lines) in &reading.refused {
+        judged.refused += lines;
+        eprintln!("refused: {}: {reason} ({lines} lines)", input.name);
     }
     if !reading.unreadable.is_empty() && reading.activities.is_empty() && reading.ignored == 0 {
         judged.outcome = Outcome::Unreadable;

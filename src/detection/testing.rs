@@ -55,6 +55,7 @@ pub fn activity(action: Action) -> Activity {
         id: "event-1".to_owned(),
         time: at("2026-05-13T12:00:00Z"),
         time_is_arrival: false,
+        time_claimed: None,
         account: ACCOUNT.to_owned(),
         region: REGION.to_owned(),
         cloud: Cloud::Aws,

@@ -125,6 +125,7 @@ impl App {
                 region: Some(region),
                 received: Utc::now(),
                 flow_log_format: self.settings.flow_log_format.clone(),
+                trust: self.settings.trust.clone(),
             },
             report: OnceLock::new(),
             begun: AtomicBool::new(false),
@@ -222,11 +223,17 @@ impl App {
         let mut activities = Vec::new();
         let mut rest = Vec::with_capacity(readings.len());
         for reading in readings {
-            let Reading { activities: some, ignored, unreadable } = reading;
+            let Reading { activities: some, ignored, unreadable, refused } = reading;
             invocation.count(|tally| {
                 tally.ignored += u64::try_from(ignored).unwrap_or(u64::MAX);
                 tally.unreadable += u64::try_from(unreadable.len()).unwrap_or(u64::MAX);
+                tally.refused +=
+                    refused.values().map(|lines| u64::try_from(*lines).unwrap_or(u64::MAX)).sum::<u64>();
             });
+            // Not kept: whoever may print a line could fill the queue with them.
+            for (reason, lines) in &refused {
+                tracing::warn!(reason, lines, "refused");
+            }
             // A line of a batch of logs never fails the batch, not even where it is all there was.
             let whole_payload = unreadable.iter().any(|one| one.raw.is_none());
             let nothing_else = some.is_empty() && ignored == 0 && whole_payload;

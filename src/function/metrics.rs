@@ -21,6 +21,8 @@ pub(super) struct Tally {
     pub(super) activities: u64,
     pub(super) ignored: u64,
     pub(super) unreadable: u64,
+    /// Lines that were understood and not believed.
+    pub(super) refused: u64,
     /// Alerts raised, published or not.
     pub(super) alerts: u64,
     pub(super) published: u64,
@@ -88,10 +90,15 @@ impl Tally {
 
     fn lines(&self, timestamp: i64) -> Vec<Value> {
         let mut whole = Line::default();
-        whole.metric("Events", "Count", json!(self.activities + self.ignored + self.unreadable));
+        whole.metric(
+            "Events",
+            "Count",
+            json!(self.activities + self.ignored + self.unreadable + self.refused),
+        );
         let counts = [
             ("UnavailableLookups", self.unavailable),
             ("Unreadable", self.unreadable),
+            ("Refused", self.refused),
             ("FailedScans", self.failed_scans),
             ("PolicyNotLoaded", self.policy_failures),
             ("Published", self.published),

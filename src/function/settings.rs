@@ -3,6 +3,7 @@
 use super::policy::PolicySource;
 use crate::alert::HttpsBody;
 use crate::aws::{SetupError, arn_place};
+use crate::source::{Exporter, LogFormats, Trust};
 
 /// What the environment says.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -17,6 +18,9 @@ pub struct Settings {
     pub history_table: Option<String>,
     /// The fields of VPC flow logs in a custom format (`FLOW_LOG_FORMAT`).
     pub flow_log_format: Option<String>,
+    /// Which log group carries which format (`LOG_FORMATS`), and the container whose output is Tetragon's
+    /// (`TETRAGON_EXPORTER`).
+    pub trust: Trust,
     /// The bucket for what hunts find (`HUNT_RESULTS`); only the function that hunts has one.
     pub hunt_results: Option<String>,
     pub(super) policy: PolicySource,
@@ -39,6 +43,15 @@ pub enum SettingsError {
     NotAPolicy(String),
     #[error("HUNT_RESULTS is `{0}`, which is not an S3 bucket's name")]
     NotABucket(String),
+    #[error(
+        "LOG_FORMATS has `{0}`: write GROUP=FORMAT, separated by commas; a format is eks-audit, tetragon, flow-log, \
+         resolver, auditd, sysmon, docker, cloudtrail or cloudtrail-organization"
+    )]
+    NotALogFormat(String),
+    #[error(
+        "TETRAGON_EXPORTER is `{0}`: write NAMESPACE/POD/CONTAINER, for example kube-system/tetragon*/export-stdout"
+    )]
+    NotAnExporter(String),
     #[error("HTTPS_BODY is `{0}`: use chat or ocsf")]
     NotABody(String),
     #[error(transparent)]
@@ -79,6 +92,13 @@ impl Settings {
             Some(uri) => PolicySource::of_uri(&uri).ok_or(SettingsError::NotAPolicy(uri))?,
         };
         let flow_log_format = variable("FLOW_LOG_FORMAT");
+        let mut trust = Trust { live: true, ..Trust::default() };
+        if let Some(formats) = variable("LOG_FORMATS") {
+            trust.logs = LogFormats::parse(&formats).map_err(SettingsError::NotALogFormat)?;
+        }
+        if let Some(exporter) = variable("TETRAGON_EXPORTER") {
+            trust.exporter = Exporter::parse(&exporter).ok_or(SettingsError::NotAnExporter(exporter))?;
+        }
         let hunt_results = variable("HUNT_RESULTS");
         if let Some(bucket) = hunt_results.as_ref().filter(|bucket| !is_bucket(bucket)) {
             return Err(SettingsError::NotABucket(bucket.clone()));
@@ -91,6 +111,7 @@ impl Settings {
             lookup_role,
             history_table,
             flow_log_format,
+            trust,
             hunt_results,
             policy,
         })
@@ -153,7 +174,7 @@ mod tests {
     #[test]
     fn what_is_wrong_is_named() {
         let other = "arn:aws:sqs:eu-central-1:111122223333:table/history";
-        let cases: [(&[(&str, &str)], &str); 11] = [
+        let cases: [(&[(&str, &str)], &str); 13] = [
             (&[], "TOPIC_ARN is not set"),
             (&[("TOPIC_ARN", "alerts")], "TOPIC_ARN is `alerts`"),
             (&[("TOPIC_ARN", "arn:aws:sqs:eu-central-1:111122223333:alerts")], "not an SNS topic's ARN"),
@@ -161,6 +182,8 @@ mod tests {
             (&[("TOPIC_ARN", TOPIC), ("POLICY_URI", "gs://b/k")], "use file:PATH"),
             (&[("TOPIC_ARN", TOPIC), ("LOOKUP_ROLE_NAME", "arn:aws:iam::1:role/x")], "not its ARN"),
             (&[("TOPIC_ARN", TOPIC), ("FAILURE_QUEUE_URL", "queue")], "not an SQS queue's URL"),
+            (&[("TOPIC_ARN", TOPIC), ("LOG_FORMATS", "/a=eks-audit,/b=json")], "LOG_FORMATS has `/b=json`"),
+            (&[("TOPIC_ARN", TOPIC), ("TETRAGON_EXPORTER", "tetragon")], "TETRAGON_EXPORTER is `tetragon`"),
             (&[("TOPIC_ARN", TOPIC), ("HTTPS_BODY", "xml")], "use chat or ocsf"),
             (&[("TOPIC_ARN", TOPIC), ("HUNT_RESULTS", "s3://hunts")], "not an S3 bucket's name"),
             (&[("TOPIC_ARN", TOPIC), ("HISTORY_TABLE", "a table")], "HISTORY_TABLE is `a table`"),

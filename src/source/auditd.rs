@@ -21,6 +21,8 @@ pub(super) struct Record {
     /// `1772787600.123:456`
     id: String,
     kind: String,
+    /// The time that the log gives the line.
+    stamped: Option<DateTime<chrono::Utc>>,
     /// In the line's order: name, value without quotes, whether it had quotes.
     fields: Vec<(String, String, bool)>,
 }
@@ -37,6 +39,7 @@ pub(super) fn record(line: &str) -> Option<Record> {
         node: node.map(str::to_owned),
         id: id.to_owned(),
         kind: kind.to_owned(),
+        stamped: None,
         fields: fields(rest.trim_start_matches(':')),
     })
 }
@@ -127,7 +130,8 @@ pub(super) struct Groups {
 }
 
 impl Groups {
-    pub fn add(&mut self, record: Record) {
+    pub fn add(&mut self, record: Record, stamped: Option<DateTime<chrono::Utc>>) {
+        let record = Record { stamped, ..record };
         self.events.entry((record.node.clone(), record.id.clone())).or_default().push(record);
     }
 
@@ -215,9 +219,11 @@ fn event(
     } else {
         return None;
     };
+    let mut stamped = envelope.clone();
+    stamped.stamped = records.iter().find_map(|record| record.stamped).or(stamped.stamped);
     let own = Own {
         id: Some(line_id("audit", &[node.or(host.instance.as_deref()).unwrap_or_default(), id])),
-        time: time(id).and_then(|time| envelope.plausible(time)),
+        time: stamped.line_time(time(id).and_then(|time| envelope.plausible(time))),
         ..Own::default()
     };
     Some(envelope.activity(&serde_json::Value::Null, own, None, None, action))
@@ -270,7 +276,7 @@ mod tests {
         let around = surroundings();
         let envelope = Envelope::outermost(&around);
         let mut groups = Groups::default();
-        lines.iter().for_each(|line| groups.add(record(line).unwrap_or_else(|| panic!("{line}"))));
+        lines.iter().for_each(|line| groups.add(record(line).unwrap_or_else(|| panic!("{line}")), None));
         groups.finish(&envelope, &Place::default()).activities.into_iter().map(|it| it.action).collect()
     }
 

@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 
 use super::envelope::Envelope;
 use super::fields::{account, get, list_of, str, text};
-use super::lines::{self, Lines};
+use super::lines::{Fault, Lines};
 use super::shortcut::Shortcut;
 use super::{Reading, Unreadable, split, text as files};
 
@@ -90,7 +90,7 @@ pub(super) fn read_inflated(bytes: &[u8], envelope: &Envelope<'_>, quick: bool) 
     }
     let owner = document.owner.map(Cow::into_owned).filter(|owner| !owner.is_empty());
     let mut outer = envelope.clone();
-    outer.account = owner.or(outer.account);
+    own(&mut outer, owner, document.log_stream.as_deref());
     let mut batch = Batch::new(&outer, document.log_group.as_deref(), document.log_stream.as_deref());
     let mut shortcut = Shortcut::default();
     let Some(parts) = &parts else {
@@ -136,7 +136,7 @@ fn read_document(value: &Value, envelope: &Envelope<'_>) -> Reading {
         return Reading::unreadable(&envelope.place, "CloudWatch Logs subscription data without logEvents");
     }
     let mut outer = envelope.clone();
-    outer.account = account(value, "owner").or(outer.account);
+    own(&mut outer, account(value, "owner"), str(value, "logStream"));
     let mut batch = Batch::new(&outer, str(value, "logGroup"), str(value, "logStream"));
     let events = list_of(value, "logEvents");
     if events.is_empty() {
@@ -162,6 +162,60 @@ fn read_document(value: &Value, envelope: &Envelope<'_>) -> Reading {
     batch.finish()
 }
 
+/// What the AWS CLI prints of a log: `events` of `filter-log-events` and `get-log-events`, `results` of
+/// `get-query-results`. `None` where the value is none of these.
+pub(super) fn read_printed(value: &Value, envelope: &Envelope<'_>) -> Option<Reading> {
+    let mut streams: Vec<(Option<String>, Vec<Value>)> = Vec::new();
+    let mut add = |stream: Option<String>, event: Value| match streams.last_mut() {
+        Some((last, events)) if *last == stream => events.push(event),
+        _ => streams.push((stream, vec![event])),
+    };
+    let event = |id: Option<String>, time: Option<i64>, message: &Value| json!({"id": id, "timestamp": time, "message": message});
+    if let Some(events) = get(value, "events").and_then(Value::as_array) {
+        let is_event = |it: &Value| get(it, "message").is_some() && get(it, "timestamp").is_some();
+        if events.is_empty() || !events.iter().all(is_event) {
+            return None;
+        }
+        for one in events {
+            let time = get(one, "timestamp").and_then(Value::as_i64);
+            let message = get(one, "message").unwrap_or(&Value::Null);
+            add(text(one, "logStreamName"), event(text(one, "eventId"), time, message));
+        }
+    } else {
+        let rows = get(value, "results").and_then(Value::as_array).filter(|rows| !rows.is_empty())?;
+        for row in rows {
+            let cells = row.as_array()?;
+            let cell = |name: &str| {
+                let cell = cells.iter().find(|cell| str(cell, "field") == Some(name));
+                cell.and_then(|cell| get(cell, "value"))
+            };
+            let time = cell("@timestamp").and_then(Value::as_str).and_then(super::envelope::time);
+            let message = cell("@message")?;
+            let stream = cell("@logStream").and_then(Value::as_str).map(str::to_owned);
+            let id = cell("@ptr").and_then(Value::as_str).map(str::to_owned);
+            add(stream, event(id, time.map(|time| time.timestamp_millis()), message));
+        }
+    }
+    let mut reading = Reading::default();
+    for (stream, events) in streams {
+        let document = json!({"messageType": "DATA_MESSAGE", "logStream": stream, "logEvents": events});
+        reading.add(read_document(&document, envelope));
+    }
+    Some(reading)
+}
+
+/// What the delivery says of whose log it is.
+fn own(outer: &mut Envelope<'_>, owner: Option<String>, stream: Option<&str>) {
+    // Where nothing is declared, an organisation's trail is told by the name of its stream, which begins with the
+    // organisation's id: its records are of any account.
+    let declared = outer.surroundings.trust.logs.of(None).is_some();
+    let organization = !declared
+        && !outer.surroundings.trust.live
+        && stream.is_some_and(|stream| stream.starts_with("o-") && stream.contains("_CloudTrail_"));
+    outer.owner = if organization { None } else { owner.clone().or(outer.owner.take()) };
+    outer.account = owner.or(outer.account.take());
+}
+
 /// The lines of one delivery, and those of it that could not be read.
 struct Batch<'a> {
     outer: &'a Envelope<'a>,
@@ -173,7 +227,7 @@ struct Batch<'a> {
 
 impl<'a> Batch<'a> {
     fn new(outer: &'a Envelope<'a>, group: Option<&'a str>, stream: Option<&'a str>) -> Self {
-        let lines = Lines::new(outer, lines::host(group, stream));
+        let lines = Lines::of_log(outer, group, stream);
         Self { outer, group, stream, lines, bad: Vec::new() }
     }
 
@@ -183,6 +237,10 @@ impl<'a> Batch<'a> {
         match serde_json::from_str::<Text<'_>>(raw) {
             Ok(text) => self.line(index, line.id.as_deref(), line.timestamp, &text.0),
             Err(_) => {
+                // Half of a surrogate pair, else no text at all.
+                if let Ok(Value::String(text)) = files::parse(raw) {
+                    return self.line(index, line.id.as_deref(), line.timestamp, &text);
+                }
                 let reason = "log event whose message is no text".to_owned();
                 self.bad(index, line.id.as_deref(), line.timestamp, raw, reason);
                 false
@@ -194,8 +252,17 @@ impl<'a> Batch<'a> {
     fn line(&mut self, index: usize, id: Option<&str>, time: Option<i64>, message: &str) -> bool {
         let mut envelope = self.outer.clone();
         let stamped = time.and_then(DateTime::from_timestamp_millis);
-        envelope.time = stamped.and_then(|time| envelope.plausible(time)).or(envelope.time);
-        let Err(reason) = self.lines.line(message, &envelope) else { return true };
+        envelope.stamped = stamped.and_then(|time| envelope.plausible(time));
+        envelope.time = envelope.stamped.or(envelope.time);
+        envelope.log_event = id.filter(|id| !id.is_empty()).map(str::to_owned);
+        let fault = match self.lines.line(message, &envelope) {
+            Ok(()) => return true,
+            Err(Fault::Refused(reason)) => {
+                self.lines.refuse(reason);
+                return false;
+            }
+            Err(fault) => fault,
+        };
         // The control plane's other logs share the audit log's group, and are text.
         let control_plane = self.group.is_some_and(|group| group.starts_with("/aws/eks/"));
         let audit = self.stream.is_some_and(|stream| stream.starts_with("kube-apiserver-audit"));
@@ -203,7 +270,7 @@ impl<'a> Batch<'a> {
             self.lines.ignore();
             return true;
         }
-        self.bad(index, id, time, message, reason);
+        self.bad(index, id, time, message, fault.reason());
         false
     }
 
@@ -261,7 +328,11 @@ impl<'a> Batch<'a> {
         }
         let mut reading = self.lines.finish();
         reading.unreadable.extend(told);
-        if reading.activities.is_empty() && reading.unreadable.is_empty() && reading.ignored == 0 {
+        if reading.activities.is_empty()
+            && reading.unreadable.is_empty()
+            && reading.refused.is_empty()
+            && reading.ignored == 0
+        {
             return Reading::ignored();
         }
         reading

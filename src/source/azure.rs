@@ -40,7 +40,7 @@ fn value_of(record: &Value, key: &str) -> Option<String> {
 }
 
 fn operation(record: &Value) -> Option<String> {
-    let field = get(record, "operationName")?;
+    let field = any(record, &["operationName", "operation_name"])?;
     field.as_str().or_else(|| str(field, "value")).filter(|name| !name.trim().is_empty()).map(str::to_owned)
 }
 
@@ -48,12 +48,37 @@ fn resource(value: &Value) -> Option<String> {
     let inner = body(value);
     let scope = || text_at(inner, &["identity", "authorization", "scope"]);
     let id = text(inner, "resourceId").or_else(|| text(inner, "resourceUri"));
+    let id = id.or_else(|| text(inner, "resource_id"));
     id.or_else(|| text(value, "subject"))
         .or_else(scope)
         .or_else(|| text_at(inner, &["authorization", "scope"]))
 }
 
+/// The SDK for Python prints the same fields in `snake_case`; what they hold is as the service wrote it.
+fn camel_case(value: &Value) -> Value {
+    let Some(fields) = value.as_object() else { return value.clone() };
+    let renamed = fields.iter().map(|(key, value)| {
+        let mut parts = key.split('_');
+        let mut name = parts.next().unwrap_or_default().to_owned();
+        for part in parts {
+            let mut letters = part.chars();
+            name.extend(letters.next().map(|it| it.to_ascii_uppercase()));
+            name.push_str(letters.as_str());
+        }
+        let kept = matches!(key.as_str(), "properties" | "claims" | "tags");
+        (name, if kept { value.clone() } else { camel_case(value) })
+    });
+    Value::Object(renamed.collect())
+}
+
 pub(super) fn read(value: &Value, envelope: &Envelope<'_>) -> Reading {
+    let renamed;
+    let value = if any(body(value), &["operation_name", "resource_id"]).is_some() {
+        renamed = camel_case(value);
+        &renamed
+    } else {
+        value
+    };
     let record = body(value);
     let Some(operation) = operation(record) else {
         return Reading::unreadable(&envelope.place, "Azure Activity Log record without operationName");
@@ -184,6 +209,7 @@ impl Record<'_> {
             |record| any(record, &time).and_then(Value::as_str).and_then(|it| self.envelope.time_of(it));
         let resource = resource(self.whole).unwrap_or_default().to_ascii_lowercase();
         let correlation = text(self.raw, "correlationId");
+        let actor = self.actor();
         // All stages of one operation are one event, but only as far as they tell the same.
         let stage = match (&launch.outcome, &launch.image) {
             (LaunchOutcome::Succeeded, ImageRef::Unknown) => "unknown",
@@ -191,9 +217,14 @@ impl Record<'_> {
             _ => "failed",
         };
         let own = Own {
-            id: correlation.map(|id| match hash::hex(&[resource.as_str(), stage]).get(..12) {
-                Some(hash) => format!("{id}-{hash}"),
-                None => id,
+            // The caller may choose the correlation id: who asked for which image belongs to the name.
+            id: correlation.map(|id| {
+                let (image, count) = (launch.image.label(), launch.count.to_string());
+                let who = actor.as_ref().map_or("", |actor| actor.principal.as_str());
+                match hash::hex(&[resource.as_str(), stage, &image, &count, who]).get(..12) {
+                    Some(hash) => format!("{id}-{hash}"),
+                    None => id,
+                }
             }),
             time: time(self.raw).or_else(|| time(self.whole)),
             // Never the account and region of the bus that brought it.
@@ -213,7 +244,7 @@ impl Record<'_> {
             user_agent: None,
         };
         let action = Action::ImageLaunched(launch);
-        let mut activity = self.envelope.activity(self.whole, own, self.actor(), Some(api), action);
+        let mut activity = self.envelope.activity(self.whole, own, actor, Some(api), action);
         activity.cloud = Cloud::Azure;
         activity
     }

@@ -138,6 +138,7 @@ fn told(
     host: &Place,
 ) -> Vec<Activity> {
     let Some(action) = action else { return Vec::new() };
+    let time = envelope.line_time(time);
     let [kind, name, id] = what;
     let stamp =
         time.or(envelope.time).and_then(|time| time.timestamp_nanos_opt()).unwrap_or_default().to_string();

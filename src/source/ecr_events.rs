@@ -22,7 +22,10 @@ pub(super) fn scanned(detail: &Value, envelope: &Envelope<'_>, scan: Scan) -> Ac
         let time = time.to_rfc3339_opts(SecondsFormat::AutoSi, true);
         format!("{}|{}|{}|{time}", scan.registry, scan.repository, scan.digest)
     });
-    let own = Own { id, ..Own::default() };
+    // Inspector also tells its administrator's account, on a bus of its own: the image is where its registry is.
+    let registry = Some(scan.registry.clone()).filter(|_| scan.source == ScanSource::Enhanced);
+    let account = registry.filter(|id| id.len() == 12 && id.bytes().all(|byte| byte.is_ascii_digit()));
+    let own = Own { id, account, ..Own::default() };
     envelope.activity(detail, own, None, None, Action::ImageScanned(scan))
 }
 

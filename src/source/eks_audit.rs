@@ -7,7 +7,7 @@ use super::eks_actor;
 use super::envelope::{Envelope, Own};
 use super::fields::{any, at, count, flag, get, list_of, objects, str, text, texts};
 use super::image_ref;
-use super::lines::{container_id, filled, own_time};
+use super::lines::{container_id, filled, line_id, own_time};
 use crate::activity::{
     Action, Activity, ApiCall, ContainerImage, DeclaredContainer, Place, Start, Workload, WorkloadKind,
 };
@@ -26,6 +26,7 @@ const TEMPLATES: [&str; 7] = [
 const SPECS: [&[&str]; 3] =
     [&["spec", "jobTemplate", "spec", "template", "spec"], &["spec", "template", "spec"], &["spec"]];
 const LISTS: [&str; 3] = ["containers", "initContainers", "ephemeralContainers"];
+const VOLUMES: &str = "volumes";
 
 pub(super) fn is_event(value: &Value) -> bool {
     let version = str(value, "apiVersion").is_some_and(|version| version.starts_with("audit.k8s.io/"));
@@ -51,13 +52,13 @@ pub(super) fn read(value: &Value, envelope: &Envelope<'_>, host: &Place) -> Resu
     let subresource = str(reference, "subresource").unwrap_or_default();
     let failed = failure(value);
     let done = stage == "ResponseComplete";
-    let changes = matches!(verb, "create" | "update" | "patch");
+    // A server-side dry run creates nothing.
+    let changes = matches!(verb, "create" | "update" | "patch") && !is_dry_run(value);
     let event = Event { value, reference, verb, failed, envelope, host };
     Ok(match (resource, subresource) {
-        // A session that was let in is told when it starts; its end comes hours later.
-        ("pods", "exec") if stage == "ResponseStarted" || (done && event.failed.is_some()) => {
-            vec![event.exec()]
-        }
+        // A session is told when it starts, and again hours later when it ends: both are one event, and either
+        // may be all that is logged.
+        ("pods", "exec" | "attach") if stage == "ResponseStarted" || done => vec![event.exec()],
         ("pods", "" | "ephemeralcontainers") if done && changes => event.declared(WorkloadKind::Pod),
         ("pods", "status") if done && changes => event.reported(),
         (kind, "") if done && changes && TEMPLATES.contains(&kind) => {
@@ -65,6 +66,13 @@ pub(super) fn read(value: &Value, envelope: &Envelope<'_>, host: &Place) -> Resu
         }
         _ => Vec::new(),
     })
+}
+
+/// Whether nothing was to be kept: `?dryRun=All`.
+fn is_dry_run(value: &Value) -> bool {
+    let query = str(value, "requestURI").and_then(|uri| uri.split_once('?')).map_or("", |(_, query)| query);
+    let mut pairs = query.split('&').filter_map(|pair| pair.split_once('='));
+    pairs.any(|(key, value)| key == "dryRun" && value.eq_ignore_ascii_case("All"))
 }
 
 /// Why the server refused, where it did.
@@ -110,8 +118,7 @@ impl Event<'_> {
             Some(subresource) => format!("{resource}/{subresource}"),
             None => resource.to_owned(),
         };
-        let id = text(self.value, "auditID")
-            .map(|id| format!("{id}/{}", str(self.value, "stage").unwrap_or_default()));
+        let id = Some(self.id());
         let api = ApiCall {
             service: "kubernetes".to_owned(),
             operation: format!("{} {what}", self.verb),
@@ -128,6 +135,24 @@ impl Event<'_> {
         let own = Own { id, time, ..Own::default() };
         let actor = if with_actor { get(self.value, "user").map(eks_actor::actor) } else { None };
         self.envelope.activity(self.value, own, actor, Some(api), action)
+    }
+
+    /// The caller chooses the audit id, so that it names nothing by itself. The log event's id is CloudWatch's own;
+    /// a session's two stages are one event, told by when the server received it.
+    fn id(&self) -> String {
+        let session = matches!(str(self.reference, "subresource"), Some("exec" | "attach"));
+        let received = str(self.value, "requestReceivedTimestamp").unwrap_or_default();
+        let own = |key: &str| str(self.value, key).unwrap_or_default();
+        let (log_event, stage, told) = if session && !received.is_empty() {
+            ("", "", "")
+        } else {
+            (self.envelope.log_event.as_deref().unwrap_or_default(), own("stage"), own("stageTimestamp"))
+        };
+        let user = at(self.value, &["user", "username"]).and_then(Value::as_str).unwrap_or_default();
+        let object = self.reference.to_string();
+        let parts =
+            [log_event, own("auditID"), stage, received, told, self.verb, own("requestURI"), user, &object];
+        line_id("kubernetes", &parts)
     }
 
     /// `kubectl exec`: the command is in the request's address.
@@ -234,12 +259,25 @@ fn containers(object: &Value) -> Vec<DeclaredContainer> {
     let spec = SPECS
         .iter()
         .filter_map(|path| at(object, path))
-        .find(|spec| LISTS.iter().any(|list| !objects(spec, list).is_empty()));
+        .find(|spec| LISTS.iter().chain([&VOLUMES]).any(|list| !objects(spec, list).is_empty()));
     // An ephemeral container's own object once had its list at the top.
     let spec = spec.unwrap_or(object);
     let all = LISTS.iter().flat_map(|list| objects(spec, list));
     // A patch may touch a container without naming its image.
-    all.filter(|container| str(container, "image").is_some()).map(container).collect()
+    let declared = all.filter(|container| str(container, "image").is_some()).map(container);
+    declared.chain(objects(spec, VOLUMES).into_iter().filter_map(volume)).collect()
+}
+
+/// An image that is mounted as a volume: its files run in whatever mounts them.
+pub(super) fn volume(value: &Value) -> Option<DeclaredContainer> {
+    let source = get(value, "image")?;
+    let image = image_ref::image(str(source, "reference"), None)?;
+    Some(DeclaredContainer {
+        name: filled(value, "name").unwrap_or_default(),
+        image,
+        pull_policy: filled(source, "pullPolicy"),
+        ..DeclaredContainer::default()
+    })
 }
 
 /// What one operation of a JSON patch puts in.
@@ -252,6 +290,18 @@ fn patched(operation: &Value) -> Vec<DeclaredContainer> {
     };
     let steps: Vec<&str> = path.split('/').collect();
     let within = steps.iter().rposition(|step| LISTS.contains(step));
+    if let Some(at) = steps.iter().rposition(|step| *step == VOLUMES).filter(|_| within.is_none()) {
+        let of_image = |reference: &Value| {
+            volume(&serde_json::json!({"image": {"reference": reference}})).into_iter().collect()
+        };
+        return match (value, steps.get(at.saturating_add(1)..).unwrap_or_default()) {
+            (Value::Array(volumes), []) => volumes.iter().filter_map(volume).collect(),
+            (Value::Object(_), [_]) => volume(value).into_iter().collect(),
+            (Value::Object(_), [_, "image"]) => get(value, "reference").map(of_image).unwrap_or_default(),
+            (Value::String(_), [_, "image", "reference"]) => of_image(value),
+            _ => Vec::new(),
+        };
+    }
     match (value, within.map(|at| steps.len().saturating_sub(at))) {
         (Value::String(image), Some(3)) if steps.last() == Some(&"image") => {
             let image = image_ref::image(Some(image), None).unwrap_or_default();

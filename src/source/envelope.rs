@@ -1,6 +1,6 @@
 //! What the wrappings of a record tell of it.
 
-use chrono::{DateTime, Datelike, TimeDelta, Utc};
+use chrono::{DateTime, Datelike, NaiveDateTime, TimeDelta, Utc};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
@@ -11,8 +11,12 @@ use crate::activity::{Action, Activity, Actor, ApiCall, Cloud};
 const FIRST_YEAR: i32 = 2006;
 /// The longest id that is kept as it is, in bytes.
 const LONGEST_ID: usize = 400;
-/// How far an event's clock may be ahead of ours.
-const AHEAD: TimeDelta = TimeDelta::days(2);
+/// No clock is set to a later year than this: the number is in another unit.
+const LAST_YEAR: i32 = 2200;
+/// How far an event's clock may be ahead of ours where events are judged as they arrive.
+const AHEAD: TimeDelta = TimeDelta::minutes(15);
+/// How far the time that a line gives may be from the time that its log gives to it.
+const DRIFT: TimeDelta = TimeDelta::hours(1);
 
 /// What is known around a record, from the outside in.
 #[derive(Debug, Clone)]
@@ -22,6 +26,14 @@ pub(super) struct Envelope<'a> {
     pub id: Option<String>,
     pub account: Option<String>,
     pub region: Option<String>,
+    /// The account that whoever delivered the record says it is of: EventBridge's, a log group's owner, a trail's
+    /// folder. A record of another account is refused.
+    pub owner: Option<String>,
+    /// The region that EventBridge says the record is of.
+    pub home: Option<String>,
+    /// The log event that the record is a line of: its id, which CloudWatch Logs makes, and its time.
+    pub log_event: Option<String>,
+    pub stamped: Option<DateTime<Utc>>,
     pub time: Option<DateTime<Utc>>,
     /// EventBridge `resources`, ARNs.
     pub resources: Vec<String>,
@@ -47,6 +59,10 @@ impl<'a> Envelope<'a> {
             id: None,
             account: None,
             region: None,
+            owner: surroundings.trust.owner.clone(),
+            home: None,
+            log_event: None,
+            stamped: None,
             time: None,
             resources: Vec::new(),
             place: String::new(),
@@ -71,15 +87,41 @@ impl<'a> Envelope<'a> {
         }
     }
 
-    /// Reads a time. One that cannot be (before EC2, or well after it arrived) is as good as none.
+    /// Reads a time: RFC 3339, or the same with a space in the middle or without an offset, which is UTC then. One
+    /// that cannot be (before EC2) is as good as none.
     pub fn time_of(&self, text: &str) -> Option<DateTime<Utc>> {
-        let time = DateTime::parse_from_rfc3339(text.trim()).ok()?.with_timezone(&Utc);
-        self.plausible(time)
+        self.plausible(time(text)?)
     }
 
     pub fn plausible(&self, time: DateTime<Utc>) -> Option<DateTime<Utc>> {
-        let latest = self.surroundings.received.checked_add_signed(AHEAD)?;
-        (time.year() >= FIRST_YEAR && time <= latest).then_some(time)
+        (FIRST_YEAR..LAST_YEAR).contains(&time.year()).then_some(time)
+    }
+
+    /// The time of a line in a log of many writers: what the line says, unless that is far from the time that the
+    /// log gives it. A writer could date its line back, and make known what is new.
+    pub fn line_time(&self, own: Option<DateTime<Utc>>) -> Option<DateTime<Utc>> {
+        match (own, self.stamped) {
+            (Some(own), Some(stamped)) if own.signed_duration_since(stamped).abs() > DRIFT => Some(stamped),
+            (own, stamped) => own.or(stamped),
+        }
+    }
+
+    /// Why a record of this account and region does not belong into this envelope, where it does not.
+    pub fn disagreement(&self, account: Option<&str>, region: Option<&str>) -> Option<String> {
+        let differ = |outer: &Option<String>, own: Option<&str>| match (outer.as_deref(), own) {
+            (Some(outer), Some(own)) if !own.is_empty() && outer != own => {
+                Some((outer.to_owned(), own.to_owned()))
+            }
+            _ => None,
+        };
+        if let Some((outer, own)) = differ(&self.owner, account) {
+            return Some(format!(
+                "the envelope is of account {outer}, but its record of account {}",
+                brief(&own)
+            ));
+        }
+        let (outer, own) = differ(&self.home, region)?;
+        Some(format!("the envelope is of region {outer}, but its record of region {}", brief(&own)))
     }
 
     pub fn account(&self, own: Option<String>) -> String {
@@ -99,11 +141,16 @@ impl<'a> Envelope<'a> {
         api: Option<ApiCall>,
         action: Action,
     ) -> Activity {
-        let time = own.time.or(self.time);
+        let told = own.time.or(self.time);
+        let received = self.surroundings.received;
+        let latest = received.checked_add_signed(AHEAD).filter(|_| self.surroundings.trust.live);
+        let claimed = told.filter(|time| latest.is_some_and(|latest| *time > latest));
+        let time = told.filter(|_| claimed.is_none());
         Activity {
             id: bounded(own.id.or_else(|| self.id.clone()).unwrap_or_else(|| content_id(record))),
-            time: time.unwrap_or(self.surroundings.received),
+            time: time.unwrap_or(received),
             time_is_arrival: time.is_none(),
+            time_claimed: claimed,
             account: self.account(own.account),
             region: self.region(own.region),
             cloud: Cloud::Aws,
@@ -112,6 +159,32 @@ impl<'a> Envelope<'a> {
             action,
         }
     }
+}
+
+/// A time in any of the forms that logs write it.
+pub(super) fn time(text: &str) -> Option<DateTime<Utc>> {
+    let text = text.trim();
+    if let Ok(time) = DateTime::parse_from_rfc3339(text) {
+        return Some(time.with_timezone(&Utc));
+    }
+    // Longer texts are no times, and parsing them is work.
+    if text.len() > 64 {
+        return None;
+    }
+    let text = text.trim_end_matches("UTC").trim_end_matches('Z').trim_end();
+    for form in ["%Y-%m-%d %H:%M:%S%.f%#z", "%Y-%m-%d %H:%M:%S%.f %#z", "%Y-%m-%dT%H:%M:%S%.f%#z"] {
+        if let Ok(time) = DateTime::parse_from_str(text, form) {
+            return Some(time.with_timezone(&Utc));
+        }
+    }
+    let forms = ["%Y-%m-%d %H:%M:%S%.f", "%Y-%m-%dT%H:%M:%S%.f", "%Y/%m/%d %H:%M:%S%.f"];
+    let time = forms.iter().find_map(|form| NaiveDateTime::parse_from_str(text, form).ok())?;
+    Some(time.and_utc())
+}
+
+/// A name that a record gives, for a message.
+fn brief(text: &str) -> String {
+    text.chars().filter(|it| !it.is_control()).take(64).collect()
 }
 
 /// Ids are remembered, and some logs let their writers choose them.

@@ -5,7 +5,7 @@ use serde_json::Value;
 use super::envelope::Envelope;
 use super::fields::{account, any, get, str, text, texts};
 use super::{
-    Reading, azure, cloudtrail, ecr_events, ecs_task, gcp, guardduty, inspector, ocsf, pull_through, wrap,
+    Reading, azure, cloudtrail, ecr_events, ecs_task, gcp, guardduty, inspector, ocsf, pull_through,
 };
 
 /// Whether this is an EventBridge event, also one that lost a field.
@@ -23,7 +23,14 @@ pub(super) fn is_plain(value: &Value) -> bool {
 pub(super) fn read(event: &Value, outer: &Envelope<'_>) -> Reading {
     let mut envelope = outer.inside("detail");
     envelope.id = text(event, "id");
-    envelope.account = account(event, "account").or_else(|| outer.account.clone());
+    let named = account(event, "account");
+    // An event that a rule wrote to a log group, or a trail's folder, cannot be of another account than that is.
+    if let Some(reason) = outer.disagreement(named.as_deref(), None) {
+        return Reading::unreadable(&outer.place, reason);
+    }
+    envelope.owner = named.clone().or_else(|| outer.owner.clone());
+    envelope.home = text(event, "region").or_else(|| outer.home.clone());
+    envelope.account = named.or_else(|| outer.account.clone());
     envelope.region = text(event, "region").or_else(|| outer.region.clone());
     envelope.time = str(event, "time").and_then(|time| outer.time_of(time));
     envelope.resources = texts(event, "resources");
@@ -50,6 +57,16 @@ pub(super) fn read(event: &Value, outer: &Envelope<'_>) -> Reading {
     if !detail.is_object() {
         return Reading::unreadable(&envelope.place, "EventBridge detail is no object");
     }
+    // The other clouds' logs, put on the bus by whoever forwards them. Nothing else is believed of these sources.
+    match str(event, "source") {
+        Some("imagewarden.azure") => {
+            return foreign(detail, &envelope, azure::is_record, azure::read, "imagewarden.azure", "Azure");
+        }
+        Some("imagewarden.gcp") => {
+            return foreign(detail, &envelope, gcp::is_record, gcp::read, "imagewarden.gcp", "Google Cloud");
+        }
+        _ => {}
+    }
     match str(event, "detail-type") {
         Some(kind) if is_cloudtrail(kind) => cloudtrail::read(detail, &envelope),
         Some("ECR Image Scan") => ecr_events::scan(detail, &envelope),
@@ -59,10 +76,6 @@ pub(super) fn read(event: &Value, outer: &Envelope<'_>) -> Reading {
         Some("GuardDuty Finding") => guardduty::read(detail, &envelope),
         Some("Inspector2 Scan") => inspector::scan(detail, &envelope),
         Some("Inspector2 Finding") => inspector::finding(detail, &envelope),
-        // The other clouds' logs, put on the bus by whoever forwards them.
-        _ if matches!(str(event, "source"), Some("imagewarden.azure" | "imagewarden.gcp")) => {
-            wrap::read(detail, &envelope)
-        }
         // Events of one's own making may carry a record of any format.
         _ if ocsf::is_record(detail) => ocsf::read(detail, &envelope),
         _ if azure::is_record(detail) => azure::read(detail, &envelope),
@@ -72,6 +85,38 @@ pub(super) fn read(event: &Value, outer: &Envelope<'_>) -> Reading {
         None if any(detail, &["eventName", "userIdentity"]).is_some() => cloudtrail::read(detail, &envelope),
         None => Reading::unreadable(&outer.place, "EventBridge event without detail-type"),
     }
+}
+
+type Read = fn(&Value, &Envelope<'_>) -> Reading;
+
+/// Records of one cloud: one, or a list of them as its exports hold (`records`, `value`).
+fn foreign(
+    detail: &Value,
+    envelope: &Envelope<'_>,
+    is_record: fn(&Value) -> bool,
+    read: Read,
+    source: &str,
+    cloud: &str,
+) -> Reading {
+    let one = |value: &Value, envelope: &Envelope<'_>| {
+        if is_record(value) {
+            return read(value, envelope);
+        }
+        let reason = format!("an event of source {source} whose detail is no record of {cloud}");
+        Reading::unreadable(&envelope.place, reason)
+    };
+    for key in ["records", "value"] {
+        let Some(elements) = get(detail, key).and_then(Value::as_array) else { continue };
+        if elements.is_empty() {
+            return Reading::ignored();
+        }
+        let mut reading = Reading::default();
+        for (index, element) in elements.iter().enumerate() {
+            reading.add(one(element, &envelope.inside(&format!("{key}[{index}]"))));
+        }
+        return reading;
+    }
+    one(detail, envelope)
 }
 
 /// `AWS API Call via CloudTrail` and its siblings for the console, services and sign-ins.

@@ -16,6 +16,7 @@ const DEFAULT: &str = "version account-id interface-id srcaddr dstaddr srcport d
                        start end action log-status";
 /// Clients take their ports from here up (Linux); servers answer from below 1024.
 const EPHEMERAL: u16 = 32_768;
+const SYN: u32 = 2;
 const SYN_ACK: u32 = 18;
 
 /// The fields of a line, in its order.
@@ -116,11 +117,7 @@ fn record(
         Some(direction) => direction == "ingress",
         None => source.is_some_and(is_public) && !is_public(destination),
     };
-    let answers = match flags {
-        Some(flags) if flags & SYN_ACK != 0 => flags & SYN_ACK == SYN_ACK,
-        _ => port("srcport").is_some_and(|from| (1..1024).contains(&from)) && to >= EPHEMERAL,
-    };
-    if comes_in || answers {
+    if comes_in || answers(flags, port("srcport"), to) {
         return Ok(Vec::new());
     }
     let connection = Connection {
@@ -155,6 +152,15 @@ fn record(
     Ok(vec![envelope.activity(&nothing, own, None, None, Action::Connected(connection))])
 }
 
+/// Whether a flow is a server's answer: by who sent the SYN, else by the ports. A window of a long connection has
+/// no SYN in it.
+pub(super) fn answers(flags: Option<u32>, from: Option<u16>, to: u16) -> bool {
+    match flags {
+        Some(flags) if flags & SYN != 0 => flags & SYN_ACK == SYN_ACK,
+        _ => from.is_some_and(|from| (1..1024).contains(&from)) && to >= EPHEMERAL,
+    }
+}
+
 /// IANA's numbers for what is common.
 fn protocol(number: &str) -> String {
     match number {
@@ -169,7 +175,7 @@ fn protocol(number: &str) -> String {
 }
 
 /// Not of the own network: neither private, shared (RFC 6598), link-local, nor loopback.
-fn is_public(address: IpAddr) -> bool {
+pub(super) fn is_public(address: IpAddr) -> bool {
     match address.to_canonical() {
         IpAddr::V4(v4) => {
             let [first, second, ..] = v4.octets();

@@ -5,9 +5,15 @@ use chrono::{DateTime, NaiveDateTime, Utc};
 use serde_json::Value;
 
 use super::envelope::{Envelope, Own};
-use super::fields::{Arn, account, any, at, objects, str, text, texts};
+use super::fields::{Arn, account, any, at, objects, scalar, str, text, texts};
 use super::{Reading, ecr_events, findings};
 use crate::activity::{Action, Activity, Scan, ScanSource, ScanStatus};
+
+/// A finding without its envelope, as `aws inspector2 list-findings` prints it.
+pub(super) fn is_finding(value: &Value) -> bool {
+    let has = |key| at(value, &[key]).is_some();
+    has("findingArn") && has("resources") && has("severity")
+}
 
 /// `Inspector2 Scan`: the counts of an enhanced scan.
 pub(super) fn scan(detail: &Value, envelope: &Envelope<'_>) -> Reading {
@@ -29,7 +35,8 @@ pub(super) fn finding(detail: &Value, envelope: &Envelope<'_>) -> Reading {
 }
 
 fn activity(detail: &Value, envelope: &Envelope<'_>, scan: Scan) -> Activity {
-    let updated = any(detail, &["updatedAt", "lastObservedAt"]).and_then(Value::as_str);
+    let updated = any(detail, &["updatedAt", "lastObservedAt"]).and_then(scalar);
+    let updated = updated.as_deref();
     // The same finding is sent again whenever it changes.
     let id = text(detail, "findingArn").map(|arn| {
         format!("{arn}|{}|{}", str(detail, "status").unwrap_or_default(), updated.unwrap_or_default())
@@ -78,8 +85,13 @@ fn image(detail: &Value, resource: &Value, envelope: &Envelope<'_>) -> Option<Sc
 fn date(text: &str) -> Option<DateTime<Utc>> {
     // Newer Java writes a narrow no-break space before AM and PM.
     let text = text.replace('\u{202f}', " ");
-    if let Ok(time) = DateTime::parse_from_rfc3339(&text) {
-        return Some(time.with_timezone(&Utc));
+    if let Some(time) = super::envelope::time(&text) {
+        return Some(time);
+    }
+    // Older versions of the AWS CLI print seconds and their fractions.
+    if let Ok(seconds) = text.parse::<f64>() {
+        // `as` saturates.
+        return DateTime::from_timestamp_millis((seconds * 1_000.0) as i64);
     }
     ["%a %b %d %H:%M:%S%.f UTC %Y", "%b %d, %Y, %I:%M:%S %p"]
         .iter()

@@ -7,23 +7,92 @@ use serde_json::Value;
 
 use super::envelope::Envelope;
 use super::fields::{at, get, str, text_at};
+use super::trust::{Exporter, LogFormat};
 use super::{
     Reading, auditd, cloudtrail, docker_events, eks_audit, eventbridge, flow_log, resolver, sysmon, tetragon,
+    text,
 };
 use crate::activity::{Action, Activity, Place};
 use crate::hash;
 
-/// Why a line that no reader knows is told.
-const UNKNOWN: &str = "a log line of no known format";
+/// Why a line was not read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Fault {
+    /// It is of a known format, and is not to be believed.
+    Refused(String),
+    Unreadable(String),
+    /// It is of no known format.
+    Unknown,
+}
+
+impl Fault {
+    /// For people.
+    pub fn reason(self) -> String {
+        match self {
+            Fault::Refused(reason) | Fault::Unreadable(reason) => reason,
+            Fault::Unknown => "a log line of no known format".to_owned(),
+        }
+    }
+}
+
+impl From<String> for Fault {
+    fn from(reason: String) -> Self {
+        Fault::Unreadable(reason)
+    }
+}
 
 /// Reads lines one after another; what only several lines tell together is told at the end.
 pub(super) struct Lines<'a> {
     outer: &'a Envelope<'a>,
     /// What the log's own name tells of where its lines were written.
     host: Place,
+    /// Whose output the log holds, where its stream's name tells.
+    writer: Option<Writer>,
+    /// What the log group is declared to carry; `None` where nothing is declared.
+    declared: Option<&'a [LogFormat]>,
     flow: Option<flow_log::Format>,
     audit: auditd::Groups,
     reading: Reading,
+}
+
+/// The container that wrote a line, as far as the shipper names it.
+#[derive(Debug, Clone, Default)]
+struct Writer {
+    namespace: Option<String>,
+    pod: Option<String>,
+    container: Option<String>,
+}
+
+impl Writer {
+    /// From `PREFIX.var.log.containers.POD_NAMESPACE_CONTAINER-ID.log`, the name of a stream and of the file on
+    /// the node that it was read from.
+    fn of_stream(stream: &str) -> Option<Self> {
+        let (_, file) = stream.rsplit_once("containers.")?;
+        let mut names = file.split('_');
+        let (pod, namespace, container) = (names.next()?, names.next()?, names.next()?);
+        let container = container.rsplit_once('-').map_or(container, |(name, _)| name);
+        let owned = |name: &str| Some(name.to_owned());
+        names.next().is_none().then(|| Self {
+            namespace: owned(namespace),
+            pod: owned(pod),
+            container: owned(container),
+        })
+    }
+
+    /// From the shipper's own fields. A node's own logs name no pod.
+    fn of_shipper(value: &Value) -> Option<Self> {
+        let kubernetes = get(value, "kubernetes")?;
+        let writer = Self {
+            namespace: filled(kubernetes, "namespace_name"),
+            pod: filled(kubernetes, "pod_name"),
+            container: filled(kubernetes, "container_name"),
+        };
+        (writer.namespace.is_some() || writer.pod.is_some() || writer.container.is_some()).then_some(writer)
+    }
+
+    fn is_exporter(&self, exporter: &Exporter) -> bool {
+        exporter.is(self.namespace.as_deref(), self.pod.as_deref(), self.container.as_deref())
+    }
 }
 
 impl<'a> Lines<'a> {
@@ -32,35 +101,84 @@ impl<'a> Lines<'a> {
         Self {
             outer,
             host,
+            writer: None,
+            declared: None,
             flow: configured.and_then(flow_log::Format::parse),
             audit: auditd::Groups::default(),
             reading: Reading::default(),
         }
     }
 
+    /// The lines of a log of CloudWatch.
+    pub fn of_log(outer: &'a Envelope<'a>, group: Option<&str>, stream: Option<&str>) -> Self {
+        let mut lines = Self::new(outer, host(group, stream));
+        lines.writer = stream.and_then(Writer::of_stream);
+        lines.declared = outer.surroundings.trust.logs.of(group);
+        lines
+    }
+
+    /// Whether lines of a format are believed here.
+    fn believes(&self, format: LogFormat) -> Result<(), Fault> {
+        // A trail's records name their accounts, which are compared with the log's owner.
+        let allowed = |declared: &[LogFormat]| {
+            declared.contains(&format)
+                || format == LogFormat::CloudTrail && declared.contains(&LogFormat::OrganizationTrail)
+        };
+        if self.declared.is_none_or(allowed) {
+            return Ok(());
+        }
+        let format = format.name();
+        Err(Fault::Refused(match self.declared {
+            Some([]) => {
+                format!("a line of format {format} in a log group that is not declared in LOG_FORMATS")
+            }
+            _ => format!("a line of format {format} in a log group that LOG_FORMATS declares for others"),
+        }))
+    }
+
+    /// Whether what a container printed is believed.
+    fn believes_container(&self, writer: Option<&Writer>) -> Result<(), Fault> {
+        let exporter = &self.outer.surroundings.trust.exporter;
+        let writers = [self.writer.as_ref(), writer];
+        if writers.into_iter().flatten().all(|writer| writer.is_exporter(exporter)) {
+            return Ok(());
+        }
+        Err(Fault::Refused(
+            "a container's own output that looks like an event: it is not Tetragon's exporter".to_owned(),
+        ))
+    }
+
     /// Reads one line. `envelope` is the line's own.
     ///
     /// # Errors
     /// Why the line could not be read.
-    pub fn line(&mut self, line: &str, envelope: &Envelope<'_>) -> Result<(), String> {
+    pub fn line(&mut self, line: &str, envelope: &Envelope<'_>) -> Result<(), Fault> {
+        self.line_of(line, envelope, None)
+    }
+
+    fn line_of(&mut self, line: &str, envelope: &Envelope<'_>, writer: Option<&Writer>) -> Result<(), Fault> {
         let line = line.trim_matches(|c: char| c.is_whitespace() || c == '\0');
         if line.is_empty() {
             self.reading.add(Reading::ignored());
             return Ok(());
         }
         if line.starts_with('{') {
-            let value = serde_json::from_str::<Value>(line).map_err(|error| format!("not JSON: {error}"))?;
-            return self.json(&value, envelope);
+            let value = text::parse(line).map_err(|error| format!("not JSON: {error}"))?;
+            return self.json_of(&value, envelope, writer);
         }
         if let Some(record) = auditd::record(line) {
-            self.audit.add(record);
+            self.believes(LogFormat::Auditd)?;
+            self.believes_container(writer)?;
+            self.audit.add(record, envelope.stamped);
             return Ok(());
         }
         if let Some(xml) = sysmon::xml_in(line) {
-            return self.take(sysmon::read_xml(xml, envelope, &self.host));
+            return self.take(LogFormat::Sysmon, writer, |host| sysmon::read_xml(xml, envelope, host));
         }
-        if let Some(read) = docker_events::read_line(line, envelope, &self.host) {
-            return self.take(read);
+        if docker_events::is_line(line) {
+            return self.take(LogFormat::Docker, writer, |host| {
+                docker_events::read_line(line, envelope, host).unwrap_or_else(|| Ok(Vec::new()))
+            });
         }
         if let Some(format) = flow_log::Format::header(line) {
             self.flow = Some(format);
@@ -68,8 +186,8 @@ impl<'a> Lines<'a> {
             return Ok(());
         }
         match flow_log::read(line, self.flow.as_ref(), envelope) {
-            Some(read) => self.take(read),
-            None => Err(UNKNOWN.to_owned()),
+            Some(read) => self.take(LogFormat::FlowLog, writer, |_| read),
+            None => Err(Fault::Unknown),
         }
     }
 
@@ -77,33 +195,51 @@ impl<'a> Lines<'a> {
     ///
     /// # Errors
     /// Why it could not be read.
-    pub fn json(&mut self, value: &Value, envelope: &Envelope<'_>) -> Result<(), String> {
-        if let Some(read) = read_json(value, envelope, &self.host) {
-            return self.take(read);
+    pub fn json(&mut self, value: &Value, envelope: &Envelope<'_>) -> Result<(), Fault> {
+        self.json_of(value, envelope, None)
+    }
+
+    fn json_of(
+        &mut self,
+        value: &Value,
+        envelope: &Envelope<'_>,
+        writer: Option<&Writer>,
+    ) -> Result<(), Fault> {
+        // The outermost shipper knows who wrote the line; what the line says of that is the writer's own.
+        let named = writer.is_none().then(|| Writer::of_shipper(value)).flatten();
+        let writer = writer.or(named.as_ref());
+        if let Some(format) = format_of(value) {
+            return self.take(format, writer, |host| read_json(format, value, envelope, host));
         }
-        if let Some(read) = recorded(value, envelope) {
-            return self.merge(read);
+        if is_recorded(value) {
+            self.believes(LogFormat::CloudTrail)?;
+            self.believes_container(writer)?;
+            return self.merge(recorded(value, &self.of_trail(envelope)));
         }
-        let Some(inner) = shipped(value) else { return Err(UNKNOWN.to_owned()) };
+        // A shipper inside a shipper is what a container printed.
+        let Some(inner) = shipped(value).filter(|_| envelope.depth < MOST_SHIPPERS) else {
+            return Err(Fault::Unknown);
+        };
+        let envelope = &envelope.inside("log");
         let before = self.host.node.clone();
         if let Some(node) = text_at(value, &["kubernetes", "host"]) {
             self.host.node = Some(node);
         }
         let read = match inner {
-            Value::String(text) if text.trim_start().starts_with('{') => {
-                match serde_json::from_str::<Value>(text) {
-                    Ok(inner) => self.known(&inner, envelope),
-                    Err(error) if tetragon::is_mentioned(text) => Err(format!("log is no JSON: {error}")),
-                    Err(_) => Err(UNKNOWN.to_owned()),
+            Value::String(line) if line.trim_start().starts_with('{') => match text::parse(line) {
+                Ok(inner) => self.json_of(&inner, envelope, writer),
+                Err(error) if tetragon::is_mentioned(line) && self.believes_container(writer).is_ok() => {
+                    Err(Fault::Unreadable(format!("log is no JSON: {error}")))
                 }
-            }
-            Value::String(text) => self.line(text, envelope),
-            inner => self.known(inner, envelope),
+                Err(_) => Err(Fault::Unknown),
+            },
+            Value::String(line) => self.line_of(line, envelope, writer),
+            inner => self.json_of(inner, envelope, writer),
         };
         self.host.node = before;
         match read {
-            // A container's own output, which a log shipper wrapped: understood, and none of our business.
-            Err(reason) if reason == UNKNOWN => {
+            // A container's own output, which a log shipper wrapped.
+            Err(Fault::Unknown) => {
                 self.reading.add(Reading::ignored());
                 Ok(())
             }
@@ -111,9 +247,19 @@ impl<'a> Lines<'a> {
         }
     }
 
-    fn merge(&mut self, mut read: Reading) -> Result<(), String> {
+    /// The envelope of a trail's record: its account has to be the log's owner, unless the trail is an
+    /// organisation's.
+    fn of_trail<'e>(&self, envelope: &Envelope<'e>) -> Envelope<'e> {
+        let mut envelope = envelope.clone();
+        if self.declared.is_some_and(|declared| declared.contains(&LogFormat::OrganizationTrail)) {
+            envelope.owner = None;
+        }
+        envelope
+    }
+
+    fn merge(&mut self, mut read: Reading) -> Result<(), Fault> {
         match read.unreadable.pop() {
-            Some(problem) => Err(problem.reason),
+            Some(problem) => Err(Fault::Unreadable(problem.reason)),
             None => {
                 self.reading.add(read);
                 Ok(())
@@ -121,20 +267,27 @@ impl<'a> Lines<'a> {
         }
     }
 
-    fn known(&mut self, value: &Value, envelope: &Envelope<'_>) -> Result<(), String> {
-        match read_json(value, envelope, &self.host) {
-            Some(read) => self.take(read),
-            None => Err(UNKNOWN.to_owned()),
-        }
+    fn take(
+        &mut self,
+        format: LogFormat,
+        writer: Option<&Writer>,
+        read: impl FnOnce(&Place) -> Result<Vec<Activity>, String>,
+    ) -> Result<(), Fault> {
+        self.believes(format)?;
+        self.believes_container(writer)?;
+        let read = read(&self.host)?;
+        self.reading.add(Reading::of(read));
+        Ok(())
+    }
+
+    /// Counts a line that is not believed.
+    pub fn refuse(&mut self, reason: String) {
+        let count = self.reading.refused.entry(reason).or_default();
+        *count = count.saturating_add(1);
     }
 
     pub fn ignore(&mut self) {
         self.reading.add(Reading::ignored());
-    }
-
-    fn take(&mut self, read: Result<Vec<Activity>, String>) -> Result<(), String> {
-        self.reading.add(Reading::of(read?));
-        Ok(())
     }
 
     /// All that was read, the same thing once.
@@ -146,34 +299,55 @@ impl<'a> Lines<'a> {
     }
 }
 
-/// One document of a JSON format that is logged line by line; `None` where it is none of these.
-fn read_json(value: &Value, envelope: &Envelope<'_>, host: &Place) -> Option<Result<Vec<Activity>, String>> {
+/// A line is wrapped by a shipper and by the engine at the most.
+const MOST_SHIPPERS: usize = 16;
+
+/// The format of a document that is logged line by line; `None` where it is none of these.
+fn format_of(value: &Value) -> Option<LogFormat> {
     if tetragon::is_event(value) {
-        return Some(tetragon::read(value, envelope, host));
+        Some(LogFormat::Tetragon)
+    } else if eks_audit::is_event(value) {
+        Some(LogFormat::EksAudit)
+    } else if resolver::is_query(value) {
+        Some(LogFormat::Resolver)
+    } else if sysmon::is_event(value) {
+        Some(LogFormat::Sysmon)
+    } else if docker_events::is_event(value) {
+        Some(LogFormat::Docker)
+    } else {
+        None
     }
-    if eks_audit::is_event(value) {
-        return Some(eks_audit::read(value, envelope, host));
+}
+
+fn read_json(
+    format: LogFormat,
+    value: &Value,
+    envelope: &Envelope<'_>,
+    host: &Place,
+) -> Result<Vec<Activity>, String> {
+    match format {
+        LogFormat::Tetragon => tetragon::read(value, envelope, host),
+        LogFormat::EksAudit => eks_audit::read(value, envelope, host),
+        LogFormat::Resolver => resolver::read(value, envelope),
+        LogFormat::Sysmon => sysmon::read_json(value, envelope, host),
+        LogFormat::Docker => docker_events::read(value, envelope, host),
+        // Lines of text and a trail's records are told apart elsewhere.
+        LogFormat::FlowLog | LogFormat::Auditd | LogFormat::CloudTrail | LogFormat::OrganizationTrail => {
+            Ok(Vec::new())
+        }
     }
-    if resolver::is_query(value) {
-        return Some(resolver::read(value, envelope));
-    }
-    if sysmon::is_event(value) {
-        return Some(sysmon::read_json(value, envelope, host));
-    }
-    if docker_events::is_event(value) {
-        return Some(docker_events::read(value, envelope, host));
-    }
-    None
 }
 
 /// Trails and event buses write to log groups as well.
-fn recorded(value: &Value, envelope: &Envelope<'_>) -> Option<Reading> {
+fn is_recorded(value: &Value) -> bool {
+    eventbridge::is_event(value) || cloudtrail::is_record(value)
+}
+
+fn recorded(value: &Value, envelope: &Envelope<'_>) -> Reading {
     if eventbridge::is_event(value) {
-        Some(eventbridge::read(value, envelope))
-    } else if cloudtrail::is_record(value) {
-        Some(cloudtrail::read(value, envelope))
+        eventbridge::read(value, envelope)
     } else {
-        None
+        cloudtrail::read(value, envelope)
     }
 }
 
@@ -190,19 +364,17 @@ fn shipped(value: &Value) -> Option<&Value> {
 
 /// Reads a document that came alone; `None` where it is no line of a log.
 pub(super) fn read_document(value: &Value, envelope: &Envelope<'_>) -> Option<Reading> {
-    let known = tetragon::is_event(value)
-        || eks_audit::is_event(value)
-        || resolver::is_query(value)
-        || sysmon::is_event(value)
-        || docker_events::is_event(value)
-        || shipped(value).is_some();
-    if !known {
+    if format_of(value).is_none() && shipped(value).is_none() {
         return None;
     }
     let mut lines = Lines::new(envelope, Place::default());
     Some(match lines.json(value, envelope) {
         Ok(()) => lines.finish(),
-        Err(reason) => Reading::unreadable(&envelope.place, reason),
+        Err(Fault::Refused(reason)) => {
+            lines.refuse(reason);
+            lines.finish()
+        }
+        Err(fault) => Reading::unreadable(&envelope.place, fault.reason()),
     })
 }
 

@@ -38,7 +38,10 @@ mod split;
 mod sysmon;
 mod tetragon;
 mod text;
+mod trust;
 mod wrap;
+
+use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
 use serde_json::Value;
@@ -46,7 +49,9 @@ use serde_json::Value;
 use crate::activity::Activity;
 
 pub use cloudtrail::may_be_judged;
+pub(crate) use text::parse;
 pub use text::read_bytes;
+pub use trust::{Exporter, LogFormat, LogFormats, Trust};
 pub use wrap::{errand, read_sqs};
 
 /// What the surroundings know that a record may lack.
@@ -61,6 +66,8 @@ pub struct Surroundings {
     /// The fields of VPC flow logs in their order, where a custom format is not told by a header line:
     /// `${version} ${account-id} ...`.
     pub flow_log_format: Option<String>,
+    /// Who may speak, and whether events are judged as they arrive.
+    pub trust: Trust,
 }
 
 /// What a payload held. Never nothing at all: a payload without a record counts as one ignored.
@@ -71,6 +78,9 @@ pub struct Reading {
     pub ignored: usize,
     /// Records that could not be read.
     pub unreadable: Vec<Unreadable>,
+    /// Lines that were understood and are not believed, by the reason: what a container printed that is not
+    /// Tetragon's exporter, a format that the log group is not declared to carry.
+    pub refused: BTreeMap<String, usize>,
 }
 
 impl Reading {
@@ -91,6 +101,10 @@ impl Reading {
         self.activities.extend(other.activities);
         self.ignored = self.ignored.saturating_add(other.ignored);
         self.unreadable.extend(other.unreadable);
+        for (reason, count) in other.refused {
+            let known = self.refused.entry(reason).or_default();
+            *known = known.saturating_add(count);
+        }
     }
 }
 

@@ -4,13 +4,12 @@
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
-use chrono::{DateTime, NaiveDateTime, Utc};
 use quick_xml::Reader;
 use quick_xml::escape::unescape;
 use quick_xml::events::Event as Xml;
 use serde_json::Value;
 
-use super::envelope::{Envelope, Own};
+use super::envelope::{Envelope, Own, time};
 use super::fields::{any, at, get, scalar};
 use super::lines::line_id;
 use crate::activity::{Action, Activity, Connection, Place, Process, Resolution};
@@ -46,7 +45,11 @@ pub(super) fn is_event(value: &Value) -> bool {
         at(value, &["Event", "System", "Provider", "#attributes", "Name"]),
         any(value, &["SourceName", "ProviderName", "Provider_Name", "source_name", "provider_name"]),
     ];
-    provider.into_iter().flatten().any(|name| name.as_str().is_some_and(|name| name.contains("Sysmon")))
+    let channel = at(value, &["Event", "System", "Channel"])
+        .or_else(|| any(value, &["Channel", "channel", "EventLog", "log_name", "LogName"]));
+    let named = provider.into_iter().chain([channel]).flatten();
+    let mut named = named.filter_map(|name| name.as_str());
+    named.any(|name| name.contains("Sysmon"))
 }
 
 /// # Errors
@@ -60,6 +63,10 @@ pub(super) fn read_json(
     let system = at(value, &["Event", "System"]);
     let winlog = get(value, "winlog");
     let from = |place: Option<&Value>, keys: &[&str]| any(place?, keys).and_then(number);
+    let created = system.and_then(|system| get(system, "TimeCreated")).and_then(|created| {
+        let named = |value: &Value| any(value, &["SystemTime", "@SystemTime"]).and_then(scalar);
+        scalar(created).or_else(|| named(created)).or_else(|| named(get(created, "#attributes")?))
+    });
     let id = from(system, &["EventID"])
         .or_else(|| from(winlog, &["event_id"]))
         .or_else(|| from(Some(value), &["EventID", "event_id", "EventId", "Id"]));
@@ -76,7 +83,7 @@ pub(super) fn read_json(
         record: from(system, &["EventRecordID"])
             .or_else(|| from(winlog, &["record_id"]))
             .or_else(|| from(Some(value), &["EventRecordID", "RecordNumber", "RecordId"])),
-        time: from(Some(value), &["@timestamp", "TimeCreated", "EventTime"]),
+        time: created.or_else(|| from(Some(value), &["@timestamp", "TimeCreated", "EventTime"])),
         fields: data_fields(data),
     };
     read(&event, envelope, host)
@@ -232,20 +239,9 @@ fn read(event: &Event, envelope: &Envelope<'_>, host: &Place) -> Result<Vec<Acti
     let mut parts = vec![machine.to_owned(), event.record.clone().unwrap_or_default(), id.to_string()];
     parts.extend(event.fields.iter().map(|(name, value)| format!("{name}={value}")));
     let time = event.get("UtcTime").or(event.time.as_deref()).and_then(time);
-    let own = Own {
-        id: Some(line_id("sysmon", &parts)),
-        time: time.and_then(|time| envelope.plausible(time)),
-        ..Own::default()
-    };
+    let time = envelope.line_time(time.and_then(|time| envelope.plausible(time)));
+    let own = Own { id: Some(line_id("sysmon", &parts)), time, ..Own::default() };
     Ok(vec![envelope.activity(&Value::Null, own, None, None, action)])
-}
-
-/// Sysmon's own form, which is UTC, and the form of everything around it.
-fn time(text: &str) -> Option<DateTime<Utc>> {
-    if let Ok(time) = DateTime::parse_from_rfc3339(text) {
-        return Some(time.with_timezone(&Utc));
-    }
-    NaiveDateTime::parse_from_str(text, "%Y-%m-%d %H:%M:%S%.f").ok().map(|time| time.and_utc())
 }
 
 /// A command line without its first word, which may stand in quotes.

@@ -13,12 +13,18 @@ use super::image_ref;
 use super::lines::{container_id, filled, line_id, own_time};
 use crate::activity::{Action, Activity, Connection, Place, Process};
 
+/// What Tetragon tells of itself: lines that it left out, and a self-test.
+const NOTICES: [&str; 3] = ["rate_limit_info", "test", "throttle"];
+
 /// The probe that tells a connection.
 pub(super) const PROBE: &str = "tcp_connect";
 
 pub(super) fn is_event(value: &Value) -> bool {
     let Some(object) = value.as_object() else { return false };
-    object.iter().any(|(key, inner)| key.starts_with("process_") && inner.is_object() && key != "process_id")
+    object.iter().any(|(key, inner)| {
+        inner.is_object()
+            && (key.starts_with("process_") && key != "process_id" || NOTICES.contains(&key.as_str()))
+    })
 }
 
 /// Whether a text that is no JSON was meant to be an event.
@@ -55,6 +61,7 @@ fn exec(event: &Value, value: &Value, envelope: &Envelope<'_>, host: &Place) -> 
     let binary = filled(process, "binary").ok_or("process_exec without binary")?;
     let arguments = text(process, "arguments").unwrap_or_default();
     let time = own_time(process, &["start_time"], envelope).or_else(|| own_time(value, &["time"], envelope));
+    let time = envelope.line_time(time);
     let id = id("exec", process, value, &arguments);
     let started = Process {
         place: place(process, value, host),
@@ -105,7 +112,7 @@ fn connection(
     };
     let own = Own {
         id: Some(id("connect", process, value, &target)),
-        time: own_time(value, &["time"], envelope),
+        time: envelope.line_time(own_time(value, &["time"], envelope)),
         ..Own::default()
     };
     Ok(envelope.activity(value, own, None, None, Action::Connected(connection)))

@@ -7,7 +7,7 @@ use flate2::read::MultiGzDecoder;
 use serde_json::Value;
 
 use super::envelope::Envelope;
-use super::lines::{self, Lines};
+use super::lines::{self, Fault, Lines};
 use super::{Reading, Surroundings, Unreadable, read};
 use crate::activity::Place;
 
@@ -40,7 +40,82 @@ pub(super) fn inflate(bytes: &[u8], bound: u64) -> Result<Vec<u8>, String> {
     }
 }
 
+/// One JSON document. Half of a surrogate pair, which some writers cut a text at, stands for one unknown
+/// character.
+///
+/// # Errors
+/// It is no JSON.
+pub(crate) fn parse(text: impl AsRef<[u8]>) -> Result<Value, serde_json::Error> {
+    let text = text.as_ref();
+    serde_json::from_slice(text).or_else(|error| match mended(text) {
+        Some(mended) => serde_json::from_slice(&mended),
+        None => Err(error),
+    })
+}
+
+/// The text with each half of a surrogate pair replaced by `\ufffd`, which is as long; `None` where there is none.
+fn mended(text: &[u8]) -> Option<Vec<u8>> {
+    let half = |at: usize| {
+        let escape = text.get(at..at.checked_add(6)?)?.strip_prefix(b"\\u")?;
+        u16::from_str_radix(std::str::from_utf8(escape).ok()?, 16).ok()
+    };
+    let mut halves: Vec<usize> = Vec::new();
+    let mut at = 0_usize;
+    while let Some(found) = memchr::memchr(b'\\', text.get(at..)?) {
+        at = at.checked_add(found)?;
+        let length = match half(at) {
+            Some(0xd800..=0xdbff) => match half(at.checked_add(6)?) {
+                Some(0xdc00..=0xdfff) => 12,
+                _ => {
+                    halves.push(at);
+                    6
+                }
+            },
+            Some(0xdc00..=0xdfff) => {
+                halves.push(at);
+                6
+            }
+            Some(_) => 6,
+            None => 2,
+        };
+        at = at.checked_add(length)?.min(text.len());
+    }
+    if halves.is_empty() {
+        return None;
+    }
+    let mut text = text.to_vec();
+    for at in halves {
+        if let Some(escape) = text.get_mut(at..at.saturating_add(6)) {
+            escape.copy_from_slice(b"\\ufffd");
+        }
+    }
+    Some(text)
+}
+
+/// A text of two bytes a character as UTF-8, where its byte order mark says so.
+fn utf8(bytes: &[u8]) -> Option<Vec<u8>> {
+    let order: fn([u8; 2]) -> u16 = match bytes.get(..2)? {
+        [0xff, 0xfe] => u16::from_le_bytes,
+        [0xfe, 0xff] => u16::from_be_bytes,
+        _ => return None,
+    };
+    let (pairs, _) = bytes.get(2..)?.as_chunks::<2>();
+    let units = pairs.iter().map(|pair| order(*pair));
+    let text: String =
+        char::decode_utf16(units).map(|it| it.unwrap_or(char::REPLACEMENT_CHARACTER)).collect();
+    Some(text.into_bytes())
+}
+
 fn read_text(bytes: &[u8], surroundings: &Surroundings) -> Reading {
+    if let Some(text) = utf8(bytes) {
+        return read_utf8(&text, surroundings);
+    }
+    read_utf8(bytes, surroundings)
+}
+
+fn read_utf8(bytes: &[u8], surroundings: &Surroundings) -> Reading {
+    let whole = mended(bytes);
+    let bytes = whole.as_deref().unwrap_or(bytes);
     let mut rest = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
     if rest.iter().all(u8::is_ascii_whitespace) {
         return Reading::unreadable("", "empty");
@@ -134,14 +209,21 @@ fn text_lines(bytes: &[u8], surroundings: &Surroundings) -> Option<Reading> {
         if xml && !line.contains("<Event>") && !line.contains("<Event ") {
             continue;
         }
-        if let Err(reason) = read.line(line, &outer) {
-            if broken.len() >= MAX_BROKEN {
-                let reason = format!("{reason}; the {MAX_BROKEN}th broken line, the rest was not read");
-                broken.push(Unreadable { reason, place, raw: None });
-                break;
+        let fault = match read.line(line, &outer) {
+            Ok(()) => continue,
+            Err(Fault::Refused(reason)) => {
+                read.refuse(reason);
+                continue;
             }
+            Err(fault) => fault,
+        };
+        let reason = fault.reason();
+        if broken.len() >= MAX_BROKEN {
+            let reason = format!("{reason}; the {MAX_BROKEN}th broken line, the rest was not read");
             broken.push(Unreadable { reason, place, raw: None });
+            break;
         }
+        broken.push(Unreadable { reason, place, raw: None });
     }
     let mut reading = read.finish();
     reading.unreadable.extend(broken);
@@ -194,7 +276,13 @@ mod tests {
     const EVENT: &str = r#"{"eventName":"DescribeRegions","eventSource":"ec2.amazonaws.com"}"#;
 
     fn surroundings() -> Surroundings {
-        Surroundings { account: None, region: None, received: chrono::Utc::now(), flow_log_format: None }
+        Surroundings {
+            account: None,
+            region: None,
+            received: chrono::Utc::now(),
+            flow_log_format: None,
+            trust: crate::source::Trust::default(),
+        }
     }
 
     fn gzip(text: &str) -> Vec<u8> {
@@ -257,11 +345,26 @@ mod tests {
             (b"Mar 3 sshd[1]: hello", "|not JSON: expected value at line 1 column 1"),
             (b"{\"a\": \"\xff\xfe\"}", "|not JSON: invalid unicode code point at line 1 column 8"),
             (br#"{"a": 1e999}"#, "|not JSON: number out of range at line 1 column 11"),
-            (br#"{"eventName": "\ud800"}"#, "|not JSON: unexpected end of hex escape at line 1 column 22"),
             (b"42", "|JSON, but a number, no event"),
         ] {
             assert_eq!(counts(bytes), (0, vec![told.to_owned()]));
         }
+    }
+
+    #[test]
+    fn a_text_of_two_bytes_a_character_and_half_a_surrogate_pair_are_read() {
+        for order in [u16::to_le_bytes as fn(u16) -> [u8; 2], u16::to_be_bytes] {
+            let units = std::iter::once(0xfeff).chain(EVENT.encode_utf16());
+            let bytes: Vec<u8> = units.flat_map(order).collect();
+            assert_eq!(counts(&bytes), (1, vec![]));
+        }
+        for half in [r"\ud800", r"\udfff", r"\ud83d \ude00", r"\ud83d\ud83d\ude00", r"\\\ud800"] {
+            let event = EVENT.replace("Regions", half);
+            assert_eq!(counts(event.as_bytes()), (1, vec![]), "{half}");
+        }
+        let whole = serde_json::json!("a\u{1f600}\\ud800").to_string();
+        assert_eq!(mended(whole.as_bytes()), None);
+        assert_eq!(mended(br"a\ud83d\ude00\\ud800\"), None);
     }
 
     #[test]

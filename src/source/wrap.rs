@@ -7,7 +7,9 @@ use serde_json::Value;
 
 use super::envelope::Envelope;
 use super::fields::{any, get, str};
-use super::{Reading, Surroundings, awslogs, azure, cloudtrail, eventbridge, gcp, guardduty, lines, ocsf};
+use super::{
+    Reading, Surroundings, awslogs, azure, cloudtrail, eventbridge, gcp, guardduty, inspector, lines, ocsf,
+};
 
 /// A failure record of a queue's delivery of a topic's notification of an event is four deep, each step
 /// counted twice (the list and the text within).
@@ -30,7 +32,7 @@ fn read_object(value: &Value, envelope: &Envelope<'_>) -> Reading {
     if cloudtrail::is_plain(value) {
         return cloudtrail::read(value, envelope);
     }
-    if eventbridge::is_plain(value) {
+    if eventbridge::is_plain(value) && str(value, "source") != Some("aws.s3") {
         return eventbridge::read(value, envelope);
     }
     // The function's own errands: there is nothing in them to judge.
@@ -44,9 +46,23 @@ fn read_object(value: &Value, envelope: &Envelope<'_>) -> Reading {
     if let Some(elements) = get(value, "Records").and_then(Value::as_array) {
         return read_all(elements, envelope, "Records");
     }
+    if let Some(reason) = misplaced(value) {
+        return Reading::unreadable(&envelope.place, reason);
+    }
+    if is_of_no_interest(value) {
+        return Reading::ignored();
+    }
     // What `aws sqs receive-message` and `aws cloudtrail lookup-events` print.
     if let Some(elements) = get(value, "Messages").and_then(Value::as_array) {
         return read_all(elements, envelope, "Messages");
+    }
+    // `aws logs filter-log-events`, `get-log-events` and `get-query-results`.
+    if let Some(read) = awslogs::read_printed(value, envelope) {
+        return read;
+    }
+    // `aws guardduty get-findings`, `aws inspector2 list-findings`.
+    if let Some(elements) = get(value, "Findings").and_then(Value::as_array) {
+        return read_all(elements, envelope, "Findings");
     }
     if let Some(elements) = get(value, "Events").and_then(Value::as_array) {
         return read_all(elements, envelope, "Events");
@@ -89,6 +105,9 @@ fn read_object(value: &Value, envelope: &Envelope<'_>) -> Reading {
     if cloudtrail::is_record(value) {
         return cloudtrail::read(value, envelope);
     }
+    if inspector::is_finding(value) {
+        return inspector::finding(value, envelope);
+    }
     if guardduty::is_finding(value) {
         return guardduty::read(value, envelope);
     }
@@ -97,16 +116,63 @@ fn read_object(value: &Value, envelope: &Envelope<'_>) -> Reading {
     }
     let reason = if get(value, "requestContext").is_some() {
         "a failure record without requestPayload"
+    } else if get(value, "SchemaVersion").is_some() && get(value, "ProductArn").is_some() {
+        "a finding of Security Hub: give GuardDuty's or Inspector's own, or Security Lake's"
     } else if get(value, "awslogs").is_some() {
         "CloudWatch Logs subscription data that is no object"
     } else if get(value, "s3").is_some() {
-        "an S3 notification, which names an object but does not hold it"
+        NOTIFICATION
     } else if get(value, "Records").is_some() {
         "Records is no list"
     } else {
         "no EventBridge event, CloudTrail record, SQS or SNS delivery, or failure record"
     };
     Reading::unreadable(&envelope.place, reason)
+}
+
+const NOTIFICATION: &str = "an S3 notification: it names an object and does not hold it. Read the object itself: \
+                            imagewarden hunt s3://BUCKET/KEY";
+
+/// What was sent here by mistake, and what it is.
+fn misplaced(value: &Value) -> Option<&'static str> {
+    let source = str(value, "eventSource").unwrap_or_default();
+    let has = |key| get(value, key).is_some();
+    if source == "aws:s3"
+        || get(value, "s3").is_some_and(|s3| get(s3, "object").is_some() && get(s3, "bucket").is_some())
+    {
+        return Some(NOTIFICATION);
+    }
+    if str(value, "source") == Some("aws.s3")
+        && str(value, "detail-type").is_some_and(|it| it.starts_with("Object "))
+    {
+        return Some(NOTIFICATION);
+    }
+    match source {
+        "aws:kafka" | "SelfManagedKafka" => return Some("a batch of Kafka records, which are not read"),
+        "aws:ses" => return Some("an e-mail that SES received, no event"),
+        "aws:kinesis" | "aws:kinesisStream" => return Some("a batch of Kinesis records, which are not read"),
+        "aws:dynamodb" => return Some("a change of a DynamoDB table, no event"),
+        "aws:rmq" | "aws:amq" => return Some("a batch of messages of Amazon MQ, which are not read"),
+        _ => {}
+    }
+    let context = get(value, "requestContext")?;
+    if get(context, "elb").is_some() {
+        return Some("a request that a load balancer passed on, no event");
+    }
+    let of_gateway = has("httpMethod") || has("rawPath") || has("routeKey") || has("headers");
+    let of_context = ["http", "apiId", "routeKey", "connectionId"];
+    let of_gateway = of_gateway || of_context.into_iter().any(|key| get(context, key).is_some());
+    (of_gateway && !has("requestPayload"))
+        .then_some("a request that API Gateway or a function URL passed on, no event")
+}
+
+/// Files that stand beside a trail's own in a bucket, and notices of AWS's services about themselves.
+fn is_of_no_interest(value: &Value) -> bool {
+    let has = |key| get(value, key).is_some();
+    let digest = has("digestStartTime") && has("logFiles");
+    let configuration = has("configurationItems") && (has("fileVersion") || has("configSnapshotId"));
+    let s3_test = str(value, "Event") == Some("s3:TestEvent");
+    digest || configuration || s3_test
 }
 
 /// Errands of the hunt's state machine: what they are about stands beside the name.
@@ -175,7 +241,7 @@ fn read_inner(value: &Value, envelope: &Envelope<'_>) -> Reading {
 }
 
 fn read_text(text: &str, envelope: &Envelope<'_>) -> Reading {
-    match serde_json::from_str::<Value>(text) {
+    match super::parse(text) {
         Ok(inner) => read(&inner, envelope),
         Err(error) => Reading::unreadable(&envelope.place, format!("not JSON: {error}")),
     }

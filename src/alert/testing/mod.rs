@@ -142,6 +142,7 @@ pub fn activity(action: Action, actor: Option<Actor>, api: Option<ApiCall>) -> A
         id: "2bfd4ee2-2178-4a82-a27d-b12939923f0f".to_owned(),
         time: time("2026-03-04T10:11:12Z"),
         time_is_arrival: false,
+        time_claimed: None,
         account: "123456789012".to_owned(),
         region: "eu-central-1".to_owned(),
         cloud: Cloud::Aws,

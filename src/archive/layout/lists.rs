@@ -1,7 +1,5 @@
 //! Records in a list: CloudTrail's own layout, and any other.
 
-use serde_json::Value;
-
 use super::{Layout, State, Step, newlines};
 use crate::archive::native;
 use crate::archive::open::After;
@@ -93,7 +91,7 @@ impl Layout<'_> {
             return Step::On(end);
         }
         let text = bytes.get(at..end).unwrap_or_default();
-        match serde_json::from_slice::<Value>(text) {
+        match source::parse(text) {
             Ok(value) => {
                 let reading = source::read(&value, self.surroundings);
                 self.add(reading, &place());

@@ -58,6 +58,10 @@ impl Found {
             };
             self.unreadable.push((place, unreadable.reason));
         }
+        for (reason, lines) in reading.refused {
+            self.records = self.records.saturating_add(lines as u64);
+            self.unreadable.push((place.to_owned(), format!("refused: {reason} ({lines} lines)")));
+        }
         self.activities.extend(reading.activities);
     }
 }
@@ -159,6 +163,15 @@ impl<'a> Layout<'a> {
     }
 
     fn start(&mut self, bytes: &[u8], after: After) -> Step {
+        // Two bytes a character: read as a whole.
+        if bytes.starts_with(b"\xff\xfe") || bytes.starts_with(b"\xfe\xff") {
+            if after == After::More {
+                return Step::Wait;
+            }
+            self.whole(bytes, "");
+            self.state = State::Done;
+            return Step::On(bytes.len());
+        }
         let bom: &[u8] = b"\xef\xbb\xbf";
         let skipped = if bytes.starts_with(bom) { bom.len() } else { 0 };
         let at = skim::space(bytes, skipped);
@@ -181,7 +194,7 @@ impl<'a> Layout<'a> {
         }
         self.state = match first {
             b'{' | b'[' => State::Documents,
-            _ if stamped(rest).is_some() => State::Export,
+            _ if stamped(rest).is_some_and(is_json_or_known) => State::Export,
             _ => State::Text,
         };
         Step::On(at)
@@ -308,6 +321,20 @@ impl<'a> Layout<'a> {
         }
         Step::On(end)
     }
+}
+
+/// Whether a text is laid out in a way that only this module reads: a table, an export, a query's answer.
+pub(super) fn is_special(text: &[u8]) -> bool {
+    let text = text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text).trim_ascii_start();
+    let answer = text.first() == Some(&b'{') && memchr::memmem::find(text, b"\"QueryResultRows\"").is_some();
+    csv::column(text).is_some() || stamped(text).is_some_and(is_json_or_known) || answer
+}
+
+/// Whether what stands behind a time begins a line of an export: Docker's events begin with a time of their own.
+fn is_json_or_known(rest: &[u8]) -> bool {
+    !["container ", "image ", "network ", "volume ", "daemon ", "plugin "]
+        .iter()
+        .any(|kind| rest.starts_with(kind.as_bytes()))
 }
 
 fn newlines(bytes: &[u8]) -> usize {

@@ -161,7 +161,13 @@ fn file(groups: &[Vec<Value>]) -> Vec<u8> {
 
 fn surroundings() -> Surroundings {
     let received = "2026-03-10T12:00:00Z".parse().unwrap();
-    Surroundings { account: None, region: None, received, flow_log_format: None }
+    Surroundings {
+        account: None,
+        region: None,
+        received,
+        flow_log_format: None,
+        trust: crate::source::Trust::default(),
+    }
 }
 
 /// Activities, records passed, and why the rest could not be read.

@@ -58,6 +58,7 @@ impl Reading {
             region: None,
             received: Utc::now(),
             flow_log_format: None,
+            trust: imagewarden::source::Trust::default(),
         };
         let mut options = archive::Options::new(surroundings);
         options.jobs = self.jobs();

@@ -4,6 +4,7 @@ mod launches;
 mod output;
 mod show;
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Instant;
@@ -137,10 +138,64 @@ fn read(found: &Found, options: &Options, interrupt: &Interrupt) -> miette::Resu
         _ => None,
     };
     let mut sorted = options.in_memory.map_or_else(Sorted::default, Sorted::new);
-    let summary = options
-        .reading
-        .run(found, alone, interrupt, |batch| sorted.add(batch, |activity| wanted(activity, options)))?;
+    let mut left_out = LeftOut::default();
+    let summary = options.reading.run(found, alone, interrupt, |batch| {
+        sorted.add(batch, |activity| {
+            let wanted = wanted(activity, options);
+            left_out.count(activity, wanted);
+            wanted
+        })
+    })?;
+    left_out.tell();
     Ok((sorted, summary))
+}
+
+/// What the filters left out, so that a name with a slip in it does not pass for a clean archive.
+#[derive(Default)]
+struct LeftOut {
+    kept: u64,
+    others: u64,
+    undated: u64,
+    /// Accounts and regions that there were, a few of them.
+    places: BTreeSet<String>,
+}
+
+impl LeftOut {
+    fn count(&mut self, activity: &Activity, wanted: bool) {
+        const MOST: usize = 8;
+        if wanted {
+            self.kept += 1;
+            return;
+        }
+        self.others += 1;
+        self.undated += u64::from(activity.time_is_arrival);
+        if self.places.len() < MOST {
+            let named = |name: &str| {
+                name.chars()
+                    .filter(|it| it.is_ascii_alphanumeric() || *it == '-')
+                    .take(64)
+                    .collect::<String>()
+            };
+            self.places.insert(format!("{} {}", named(&activity.account), named(&activity.region)));
+        }
+    }
+
+    fn tell(&self) {
+        if self.undated > 0 {
+            eprintln!(
+                "warning: {} events without a time were left out by --until or another filter",
+                self.undated
+            );
+        }
+        if self.kept == 0 && self.others > 0 {
+            let places: Vec<&str> = self.places.iter().map(String::as_str).collect();
+            eprintln!(
+                "warning: the filters left out all {} activities; there were some of account and region {}",
+                self.others,
+                places.join(", ")
+            );
+        }
+    }
 }
 
 /// Whether an event is asked about. What came earlier than `--since` still says what is new after it.

@@ -116,6 +116,7 @@ fn judgement(
         id: format!("self-check/{}", now.format("%Y-%m-%d")),
         time: now.date_naive().and_time(NaiveTime::MIN).and_utc(),
         time_is_arrival: false,
+        time_claimed: None,
         account: account.to_owned(),
         region: region.to_owned(),
         cloud: Cloud::Aws,

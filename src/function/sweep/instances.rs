@@ -159,6 +159,7 @@ fn activity(
         id: format!("running/{launch}/{image}"),
         time: born.unwrap_or(DateTime::<Utc>::UNIX_EPOCH),
         time_is_arrival: false,
+        time_claimed: None,
         account: account.to_owned(),
         region: region.to_owned(),
         cloud: Cloud::Aws,

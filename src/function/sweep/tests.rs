@@ -31,6 +31,7 @@ fn around() -> Surroundings {
         region: Some(REGION.to_owned()),
         received: at("12:00:00"),
         flow_log_format: None,
+        trust: crate::source::Trust::default(),
     }
 }
 

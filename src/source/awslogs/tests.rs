@@ -132,7 +132,10 @@ fn a_cluster_and_an_instance_come_from_the_logs_name() {
     let reading = read_all(&document);
     let Action::ProcessStarted(process) = &reading.activities[0].action else { panic!() };
     assert_eq!(process.place.instance.as_deref(), Some("i-0123456789abcdef0"));
-    assert_eq!(lines::host(Some("/aws/eks/prod/cluster"), None).cluster.as_deref(), Some("prod"));
+    assert_eq!(
+        crate::source::lines::host(Some("/aws/eks/prod/cluster"), None).cluster.as_deref(),
+        Some("prod")
+    );
 }
 
 #[test]

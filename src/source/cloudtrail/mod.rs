@@ -93,8 +93,11 @@ pub fn may_be_judged(operation: &[u8]) -> bool {
 
 pub(super) fn read(value: &Value, envelope: &Envelope<'_>) -> Reading {
     let Some(operation) = str(value, "eventName") else {
-        // Insights tell of unusual numbers of calls, and name the call elsewhere.
-        if str(value, "eventCategory") == Some("Insight") {
+        // Insights tell of unusual numbers of calls, and aggregated events of how many there were: both name the call
+        // elsewhere, and nothing of what it asked for.
+        let category = str(value, "eventCategory").unwrap_or_default();
+        let insight = get(value, "insightDetails").is_some() || get(value, "aggregationDetails").is_some();
+        if insight || ["Insight", "Aggregated"].contains(&category) {
             return Reading::ignored();
         }
         return Reading::unreadable(&envelope.place, "CloudTrail record without eventName");
@@ -114,7 +117,7 @@ pub(super) fn read(value: &Value, envelope: &Envelope<'_>) -> Reading {
         None => owner(operation),
     };
     let record = Record::new(value, envelope, operation);
-    Reading::of(match service {
+    let activities = match service {
         Service::Ec2 => ec2::read(&record),
         Service::AutoScaling if operation == LAUNCH_CONFIGURATION => template::launch_configuration(&record),
         Service::AutoScaling => Vec::new(),
@@ -124,7 +127,12 @@ pub(super) fn read(value: &Value, envelope: &Envelope<'_>) -> Reading {
         Service::Lambda => workloads::lambda(&record),
         Service::Batch => workloads::batch(&record),
         Service::SageMaker => workloads::sagemaker(&record),
-    })
+    };
+    let named = account(value, "recipientAccountId");
+    match envelope.disagreement(named.as_deref(), str(value, "awsRegion")) {
+        Some(reason) if !activities.is_empty() => Reading::unreadable(&envelope.place, reason),
+        _ => Reading::of(activities),
+    }
 }
 
 const LAUNCH_CONFIGURATION: &str = "CreateLaunchConfiguration";
@@ -166,7 +174,8 @@ impl<'a> Record<'a> {
 
     fn activity(&self, actor: Option<Actor>, action: Action) -> Activity {
         let own = Own {
-            id: text(self.raw, "eventID"),
+            // Told in two accounts, it is one event.
+            id: text(self.raw, "sharedEventID").or_else(|| text(self.raw, "eventID")),
             time: str(self.raw, "eventTime").and_then(|time| self.envelope.time_of(time)),
             account: Some(self.account.clone()),
             region: Some(self.region.clone()),

@@ -3,6 +3,8 @@
 //! `{"requestParameters.instancesSet.items[0].imageId": "ami-..."}`; Parquet readers print such a map
 //! as a list of pairs. Lists are `items[0]`, `items[]` or `items.0`, or JSON in a text.
 
+use std::collections::BTreeMap;
+
 use serde_json::{Map, Value};
 
 use crate::source::fields::{any, scalar};
@@ -11,6 +13,8 @@ use crate::source::fields::{any, scalar};
 const MAX_STEPS: usize = 24;
 /// List elements and fields made for all keys together, so that a key cannot ask for a giant list.
 const MAX_SLOTS: usize = 50_000;
+/// Elements of one joined list.
+const MAX_JOINED: usize = 1_024;
 
 enum Step<'a> {
     Field(&'a str),
@@ -21,13 +25,60 @@ enum Step<'a> {
 pub(super) fn unfold(unmapped: &Value) -> Value {
     let mut root = Value::Object(Map::new());
     let mut slots = MAX_SLOTS;
-    for (key, value) in pairs(unmapped) {
-        let steps = steps(&key);
-        if !steps.is_empty() && steps.len() <= MAX_STEPS {
-            put(&mut root, &steps, leaf(&key, value), &mut slots);
+    let pairs = pairs(unmapped);
+    let lengths = lengths(&pairs);
+    for (key, value) in &pairs {
+        let steps = steps(key);
+        if steps.is_empty() || steps.len() > MAX_STEPS {
+            continue;
+        }
+        let joined = joined(key).and_then(|(list, _)| lengths.get(list)).and_then(|length| {
+            let parts: Vec<&str> = value.as_str()?.split(',').map(str::trim).collect();
+            (parts.len() == *length).then_some(parts)
+        });
+        let Some(parts) = joined else {
+            put(&mut root, &steps, leaf(key, value), &mut slots);
+            continue;
+        };
+        let Some(place) = steps.iter().position(|step| matches!(step, Step::Element(_))) else { continue };
+        for (index, part) in parts.into_iter().enumerate() {
+            let mut steps = self::steps(key);
+            if let Some(step) = steps.get_mut(place) {
+                *step = Step::Element(index);
+            }
+            put(&mut root, &steps, Value::String(part.to_owned()), &mut slots);
         }
     }
     root
+}
+
+/// A list whose elements share one key, their values joined by commas: `instancesSet.items` and `imageId` of
+/// `instancesSet.items[].imageId`.
+fn joined(key: &str) -> Option<(&str, &str)> {
+    let (list, field) = key.split_once("[]")?;
+    // A number in the list's own path names one element of another list.
+    let plain = !list.contains('[') && !list.split('.').any(|part| part.parse::<usize>().is_ok());
+    plain.then_some((list, field.trim_start_matches('.')))
+}
+
+/// How many elements each joined list has. What names an element tells it, since other texts may have commas of
+/// their own.
+fn lengths<'a>(pairs: &'a [(String, &Value)]) -> BTreeMap<&'a str, usize> {
+    const NAMING: [&str; 6] = ["instanceId", "image", "imageId", "image.name", "name", ""];
+    let mut best: BTreeMap<&str, (usize, usize)> = BTreeMap::new();
+    for (key, value) in pairs {
+        let (Some((list, field)), Some(text)) = (joined(key), value.as_str()) else { continue };
+        let Some(rank) = NAMING.iter().position(|name| *name == field) else { continue };
+        let length = text.bytes().filter(|byte| *byte == b',').count().saturating_add(1);
+        let known = best.entry(list).or_insert((rank, length));
+        if rank < known.0 {
+            *known = (rank, length);
+        }
+    }
+    best.into_iter()
+        .filter(|(_, (_, length))| (2..=MAX_JOINED).contains(length))
+        .map(|(list, (_, length))| (list, length))
+        .collect()
 }
 
 fn pairs(unmapped: &Value) -> Vec<(String, &Value)> {
@@ -127,6 +178,31 @@ mod tests {
         ] {
             assert_eq!(unfold(&unmapped), expected, "{unmapped}");
         }
+    }
+
+    #[test]
+    fn lists_joined_with_commas_are_taken_apart_by_what_names_their_elements() {
+        let unmapped = json!({
+            "responseElements.instancesSet.items[].instanceId": "i-1,i-2",
+            "responseElements.instancesSet.items[].imageId": "ami-1, ami-1",
+            "responseElements.instancesSet.items[].note": "one, two, three",
+            "requestObject.spec.containers[].image": "a:1,b:2,c:3",
+            "requestObject.spec.containers[].command[]": "sh,-c",
+            "userAgent": "x, y",
+        });
+        assert_eq!(
+            unfold(&unmapped),
+            json!({
+                "responseElements": {"instancesSet": {"items": [
+                    {"instanceId": "i-1", "imageId": "ami-1", "note": "one, two, three"},
+                    {"instanceId": "i-2", "imageId": "ami-1"},
+                ]}},
+                "requestObject": {"spec": {"containers": [
+                    {"image": "a:1", "command": ["sh,-c"]}, {"image": "b:2"}, {"image": "c:3"},
+                ]}},
+                "userAgent": "x, y",
+            })
+        );
     }
 
     #[test]

@@ -6,8 +6,9 @@ use super::{Record, container_image, first, runtime};
 use crate::activity::{
     Action, Activity, Actor, ActorKind, ApiCall, DeclaredContainer, Workload, WorkloadKind,
 };
-use crate::source::Reading;
-use crate::source::fields::{at, flag, get, list_of, objects, str, text, texts};
+use crate::source::fields::{at, flag, get, list_of, objects, str, text, text_at, texts};
+use crate::source::lines::line_id;
+use crate::source::{Reading, eks_audit};
 
 /// Whether the API is Kubernetes'. More than one field tells, since each may be missing.
 pub(super) fn is_audit(record: &Record<'_>) -> bool {
@@ -19,6 +20,17 @@ pub(super) fn is_audit(record: &Record<'_>) -> bool {
         || service.contains("kube")
         || version.starts_with("audit.k8s.io")
         || url(record).is_some_and(|url| url.starts_with("/api/") || url.starts_with("/apis/"))
+}
+
+/// Whether nothing was to be kept: `?dryRun=All`.
+fn is_dry_run(record: &Record<'_>) -> bool {
+    query(record).split('&').any(|pair| pair.eq_ignore_ascii_case("dryRun=All"))
+}
+
+fn query(record: &Record<'_>) -> String {
+    let query = record.text(&["http_request", "url", "query_string"]);
+    let in_path = || Some(url(record)?.split_once('?')?.1.to_owned());
+    query.or_else(in_path).unwrap_or_default().trim_start_matches('?').to_owned()
 }
 
 fn url(record: &Record<'_>) -> Option<String> {
@@ -40,10 +52,13 @@ pub(super) fn read(record: &Record<'_>) -> Reading {
     };
     // The same request is told when it arrives and when it is done.
     let early = record.text(&["message"]).is_some_and(|stage| stage == "RequestReceived");
-    if early || !matches!(verb, "create" | "update" | "patch") {
+    let target = target(record);
+    let session = matches!(target.subresource.as_deref(), Some("exec" | "attach"));
+    let changes = matches!(verb, "create" | "update" | "patch") && !is_dry_run(record);
+    // A session may be asked for with `get` (WebSocket).
+    if early || !(changes || session) {
         return Reading::ignored();
     }
-    let target = target(record);
     let object = record.body(&["api", "request", "data"], &["requestObject"]);
     // A name that the server generates stands in the response only, as does a patched object as a whole.
     let answer = record.body(&["api", "response", "data"], &["responseObject"]);
@@ -80,8 +95,13 @@ fn activity(record: &Record<'_>, verb: &str, workload: Workload) -> Activity {
         user_agent: record.text(&["http_request", "user_agent"]),
     };
     let mut own = record.own();
-    // The audit id is one for all stages of a request.
-    own.id = own.id.or_else(|| record.text(&["api", "request", "uid"]));
+    // The audit id is one for all stages of a request, and the caller may choose it.
+    let audit = record.text(&["api", "request", "uid"]).or_else(|| own.id.clone()).unwrap_or_default();
+    let time = own.time.map(|time| time.to_rfc3339()).unwrap_or_default();
+    let user = actor.as_ref().map_or("", |actor| actor.principal.as_str());
+    let what = url(record).unwrap_or_default();
+    let name = format!("{}/{}", workload.namespace.as_deref().unwrap_or_default(), workload.name);
+    own.id = Some(line_id("kubernetes", &[audit.as_str(), &time, user, &what, verb, &name]));
     record.envelope.activity(record.raw, own, actor, Some(api), Action::WorkloadDeclared(workload))
 }
 
@@ -121,11 +141,7 @@ fn target(record: &Record<'_>) -> Target {
 }
 
 fn exec(record: &Record<'_>, target: &Target) -> Workload {
-    let url = url(record).unwrap_or_default();
-    let query = record.text(&["http_request", "url", "query_string"]);
-    let query = query.or_else(|| url.split_once('?').map(|(_, query)| query.to_owned())).unwrap_or_default();
-    let words: Vec<String> = query
-        .trim_start_matches('?')
+    let words: Vec<String> = query(record)
         .split('&')
         .filter_map(|pair| pair.strip_prefix("command="))
         .map(percent_decoded)
@@ -153,12 +169,23 @@ fn declared(
     };
     let of = |object: Option<&Value>| containers(at(object?, path)?);
     let mut containers = of(object).unwrap_or_default();
+    // Security Lake's own mapping names the containers, and leaves the object out.
+    let mapped = |side: &str| {
+        let containers = record.at(&["api", side]).map(|it| objects(it, "containers")).unwrap_or_default();
+        containers.into_iter().map(container).filter(|it| *it.image.name != *"" || it.image.digest.is_some())
+    };
+    if containers.is_empty() {
+        containers = mapped("request").collect();
+    }
     // A change that names no container changes no image.
     if containers.is_empty() && verb != "create" && object.is_some() {
         return None;
     }
     if containers.is_empty() {
         containers = of(answer).unwrap_or_default();
+    }
+    if containers.is_empty() && verb == "create" {
+        containers = mapped("response").collect();
     }
     let named = |object: Option<&Value>| first(at(object?, &["metadata"])?, &["name", "generateName"]);
     let mut workload = workload(record, kind, target, containers);
@@ -191,7 +218,8 @@ fn workload(
 fn containers(spec: &Value) -> Option<Vec<DeclaredContainer>> {
     let kinds = ["containers", "initContainers", "ephemeralContainers"];
     let all = kinds.iter().flat_map(|kind| objects(spec, kind)).map(container);
-    Some(all.collect())
+    let volumes = objects(spec, "volumes").into_iter().filter_map(eks_audit::volume);
+    Some(all.chain(volumes).collect())
 }
 
 fn container(value: &Value) -> DeclaredContainer {
@@ -199,11 +227,24 @@ fn container(value: &Value) -> DeclaredContainer {
     command.extend(texts(value, "args"));
     DeclaredContainer {
         name: text(value, "name").unwrap_or_default(),
-        image: container_image(&text(value, "image").unwrap_or_default()),
+        image: image(value),
         command,
         environment: objects(value, "env").into_iter().filter_map(|it| text(it, "name")).collect(),
         privileged: get(value, "securityContext").and_then(|it| flag(it, "privileged")) == Some(true),
         pull_policy: text(value, "imagePullPolicy"),
+    }
+}
+
+/// A container's image: as Kubernetes writes it, or as OCSF does.
+fn image(value: &Value) -> crate::activity::ContainerImage {
+    let name = text(value, "image").or_else(|| text_at(value, &["image", "name"]));
+    let id = text_at(value, &["image", "uid"]).filter(|id| id.contains("@sha256:"));
+    let image = container_image(&name.or_else(|| id.clone()).unwrap_or_default());
+    match id.and_then(|id| container_image(&id).digest) {
+        Some(digest) if image.digest.is_none() => {
+            crate::activity::ContainerImage { digest: Some(digest), ..image }
+        }
+        _ => image,
     }
 }
 

@@ -6,6 +6,7 @@
 
 mod api;
 mod dotted;
+mod findings;
 mod kubernetes;
 mod runtime;
 
@@ -32,6 +33,8 @@ enum Class {
     Network,
     Dns,
     Api,
+    /// Findings of GuardDuty and Inspector.
+    Finding,
 }
 
 pub(super) fn read(value: &Value, envelope: &Envelope<'_>) -> Reading {
@@ -41,12 +44,17 @@ pub(super) fn read(value: &Value, envelope: &Envelope<'_>) -> Reading {
         Err(()) => return Reading::unreadable(&envelope.place, "OCSF record without class_uid"),
     };
     let record = Record::new(value, envelope);
-    match class {
+    let reading = match class {
         Class::Process => runtime::process(&record),
         Class::Network => runtime::network(&record),
         Class::Dns => runtime::dns(&record),
         Class::Api if kubernetes::is_audit(&record) => kubernetes::read(&record),
         Class::Api => api::read(&record),
+        Class::Finding => findings::read(&record),
+    };
+    match envelope.disagreement(record.account().as_deref(), record.region().as_deref()) {
+        Some(reason) if !reading.activities.is_empty() => record.unreadable(&reason),
+        _ => reading,
     }
 }
 
@@ -63,6 +71,7 @@ fn class(value: &Value) -> Result<Option<Class>, ()> {
             4003 => Some(Class::Dns),
             // 3005 in 1.0.0-rc.2, which the first version of Security Lake's sources writes.
             6003 | 3005 => Some(Class::Api),
+            2001 | 2002 | 2004 => Some(Class::Finding),
             _ => None,
         });
     }
@@ -71,6 +80,7 @@ fn class(value: &Value) -> Result<Option<Class>, ()> {
         Some("Network Activity") => Ok(Some(Class::Network)),
         Some("DNS Activity") => Ok(Some(Class::Dns)),
         Some("API Activity") => Ok(Some(Class::Api)),
+        Some("Security Finding" | "Vulnerability Finding" | "Detection Finding") => Ok(Some(Class::Finding)),
         _ if get(value, "api").is_some() => Ok(Some(Class::Api)),
         _ if get(value, "process").is_some() => Ok(Some(Class::Process)),
         _ if get(value, "query").is_some() => Ok(Some(Class::Dns)),
@@ -110,7 +120,7 @@ impl<'a> Record<'a> {
         self.at(path).and_then(count)
     }
 
-    /// Milliseconds since 1970. Some of AWS's own records carry microseconds.
+    /// Milliseconds since 1970. Some of AWS's own records carry microseconds, others seconds.
     fn time(&self) -> Option<DateTime<Utc>> {
         let number = get(self.raw, "time").and_then(count).and_then(|number| i64::try_from(number).ok());
         let plausible = |time: Option<DateTime<Utc>>| self.envelope.plausible(time?);
@@ -118,11 +128,12 @@ impl<'a> Record<'a> {
             .and_then(|number| {
                 plausible(DateTime::from_timestamp_millis(number))
                     .or_else(|| plausible(DateTime::from_timestamp_micros(number)))
+                    .or_else(|| plausible(DateTime::from_timestamp(number, 0)))
+                    .or_else(|| plausible(Some(DateTime::from_timestamp_nanos(number))))
             })
             .or_else(|| {
-                // `2025-07-11 15:26:24+00:00`
                 let text = str(self.raw, "time_dt").or_else(|| str(self.raw, "time"))?;
-                self.envelope.time_of(&text.replacen(' ', "T", 1))
+                self.envelope.time_of(text)
             })
     }
 
@@ -158,7 +169,8 @@ impl<'a> Record<'a> {
 
     /// An activity of which nobody is named.
     fn activity(&self, action: Action) -> Activity {
-        self.envelope.activity(self.raw, self.own(), None, None, action)
+        // Writers of custom sources choose their ids: only the whole record names it.
+        self.envelope.activity(self.raw, Own { id: None, ..self.own() }, None, None, action)
     }
 
     fn unreadable(&self, reason: &str) -> Reading {

@@ -6,11 +6,8 @@ use serde_json::Value;
 
 use super::{Record, container_image, first};
 use crate::activity::{Action, Connection, ContainerImage, Place, Process, Resolution};
-use crate::source::Reading;
 use crate::source::fields::{at, count, get, list_of, text, text_at};
-
-/// SYN and ACK: who sends both answers a connection, and did not open it.
-const SYN_ACK: u64 = 0x12;
+use crate::source::{Reading, flow_log};
 
 pub(super) fn process(record: &Record<'_>) -> Reading {
     // Launch is 1; what a process does later is not judged. A record that does not say is taken for one.
@@ -69,13 +66,21 @@ pub(super) fn network(record: &Record<'_>) -> Reading {
 fn opened_here(record: &Record<'_>) -> bool {
     const INBOUND: u64 = 1;
     const LISTEN: u64 = 7;
-    let flags = record.number(&["connection_info", "tcp_flags"]).unwrap_or_default();
+    let flags = record.number(&["connection_info", "tcp_flags"]).and_then(|flags| u32::try_from(flags).ok());
+    let port = |side: &str| record.number(&[side, "port"]).and_then(|port| u16::try_from(port).ok());
     let named = |side: &str| {
         record.at(&[side]).and_then(|it| first(it, &["interface_uid", "instance_uid"])).is_some()
     };
-    record.number(&["connection_info", "direction_id"]) != Some(INBOUND)
+    let address = |side: &str| record.text(&[side, "ip"]).and_then(|ip| ip.parse::<IpAddr>().ok());
+    let direction = record.number(&["connection_info", "direction_id"]);
+    // Where the record does not say, what comes from outside came in.
+    let comes_in = direction == Some(INBOUND)
+        || direction.is_none_or(|direction| direction == 0)
+            && address("src_endpoint").is_some_and(flow_log::is_public)
+            && address("dst_endpoint").is_some_and(|address| !flow_log::is_public(address));
+    !comes_in
         && record.number(&["activity_id"]) != Some(LISTEN)
-        && flags & SYN_ACK != SYN_ACK
+        && !flow_log::answers(flags, port("src_endpoint"), port("dst_endpoint").unwrap_or_default())
         && (named("src_endpoint") || !named("dst_endpoint"))
 }
 

@@ -170,7 +170,8 @@ fn tetragon_writes_images_and_arguments_in_several_ways() {
     assert_eq!(image(&docker), plain);
     let cut = line(&|line| line["process_exec"]["process"]["flags"] = json!("execve clone truncArgs"));
     assert_eq!(image(&cut), plain);
-    let parsed = json!({"log_processed": line(&|_| {}), "stream": "stdout", "kubernetes": {"pod_name": "t"}});
+    let parsed =
+        json!({"log_processed": line(&|_| {}), "stream": "stdout", "kubernetes": {"pod_name": "tetragon-t"}});
     assert_eq!(image(&parsed), plain);
     let other = line(&|line| {
         let event = line["process_exec"].take();
