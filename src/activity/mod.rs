@@ -16,7 +16,7 @@ pub use image::{
 pub use instance::{ImageSearch, InstanceChange, TemplateChange, TemplateKind, UserDataChange};
 pub use runtime::{
     Connection, ContainerImage, DeclaredContainer, Place, Process, Pull, Reported, Resolution, Start,
-    Workload, WorkloadKind, program,
+    Workload, WorkloadKind, program, program_path,
 };
 pub use self_check::{CheckFailure, SelfCheck};
 

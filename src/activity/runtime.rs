@@ -159,15 +159,20 @@ impl Process {
     }
 }
 
-/// The file name of a program, without `.exe`, lower case. What the kernel adds to the path of a running file that
-/// is gone or was never there (` (deleted)`, `memfd:`) is no part of it.
-pub fn program(path: &str) -> String {
-    let mut path = path.trim_end_matches(|it: char| it == '\0' || it.is_whitespace());
+/// The path of a program without what the kernel adds where its file is gone or never was: ` (deleted)`, `/memfd:`,
+/// NULs at its end.
+pub fn program_path(path: &str) -> &str {
+    let blank = |it: char| it == '\0' || it.is_whitespace();
+    let mut path = path.trim_end_matches(blank);
     while let Some(rest) = path.strip_suffix("(deleted)") {
-        path = rest.trim_end_matches(|it: char| it == '\0' || it.is_whitespace());
+        path = rest.trim_end_matches(blank);
     }
-    let name = path.rsplit(['/', '\\']).next().unwrap_or_default().to_ascii_lowercase();
-    let name = name.strip_prefix("memfd:").map(str::to_owned).unwrap_or(name);
+    path.trim_start_matches('/').strip_prefix("memfd:").filter(|name| !name.is_empty()).unwrap_or(path)
+}
+
+/// The file name of a program, without `.exe`, lower case.
+pub fn program(path: &str) -> String {
+    let name = program_path(path).rsplit(['/', '\\']).next().unwrap_or_default().to_ascii_lowercase();
     name.strip_suffix(".exe").map(str::to_owned).unwrap_or(name)
 }
 

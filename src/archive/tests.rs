@@ -367,7 +367,7 @@ fn rows_of_cloudtrail_lake_are_read_where_they_hold_the_record() {
 #[test]
 fn all_files_are_read_by_all_workers_and_damaged_ones_are_told() {
     let folder = tempfile::tempdir().unwrap();
-    let logs = folder.path().join("AWSLogs/o-abc/444455556666/CloudTrail/eu-west-1");
+    let logs = folder.path().join("AWSLogs/o-abc/111122223333/CloudTrail/eu-west-1");
     std::fs::create_dir_all(&logs).unwrap();
     std::fs::create_dir_all(folder.path().join("AWSLogs/444455556666/CloudTrail-Digest")).unwrap();
     std::fs::write(folder.path().join("AWSLogs/444455556666/CloudTrail-Digest/a.json"), "{}").unwrap();

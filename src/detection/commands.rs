@@ -168,7 +168,7 @@ pub fn of(process: &Process) -> Vec<Command> {
         words.truncate(end);
         words.push(text);
     }
-    let mut text = quoted(&process.binary);
+    let mut text = quoted(crate::activity::program_path(&process.binary));
     for word in &words {
         text.push(' ');
         text.push_str(&quoted(word));

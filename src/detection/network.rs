@@ -60,8 +60,7 @@ pub fn is_browser(program: &str) -> bool {
 
 /// A path's file name, lower case, without `.exe`.
 pub fn name(program: &str) -> String {
-    let name = crate::user_data::script::basename(program).to_ascii_lowercase();
-    name.strip_suffix(".exe").map(str::to_owned).unwrap_or(name)
+    crate::activity::program(program)
 }
 
 #[cfg(test)]
