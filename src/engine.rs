@@ -31,6 +31,7 @@ pub async fn judge<L: Lookup>(
     memory: &Memory,
     facts: &mut Facts,
 ) -> Judgement {
+    let policy = &*policy.at(&activity);
     let mut session = Session { activity: &activity, policy, lookup, memory, facts, unavailable: Vec::new() };
     let mut verdicts: Vec<(usize, &'static Detection, Verdict)> = Vec::with_capacity(REGISTRY.len());
     let mut matches = Vec::new();

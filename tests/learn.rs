@@ -217,9 +217,27 @@ fn of_the_samples_nothing_malicious_is_approved() {
     {
         assert!(!effective.contains(attacker), "{attacker} is approved: {effective}");
     }
-    assert!(
-        effective.contains(UBUNTU) && effective.contains("Canonical") && effective.contains("debian-cloud")
-    );
+    assert!(effective.contains(UBUNTU) && effective.contains("Canonical") && effective.contains("google"));
+}
+
+/// A policy that somebody had written was gone.
+#[test]
+fn a_file_that_is_there_is_overwritten_only_when_asked_for() {
+    let folder = TempDir::new().unwrap();
+    let file = folder.path().join("policy.yaml");
+    fs::write(&file, "# mine\n").unwrap();
+    for option in ["--output", "--seed"] {
+        imagewarden().args(["learn", EVENTS, option]).arg(&file).assert().code(2).stderr(contains("--force"));
+        imagewarden()
+            .args(["hunt", EVENTS, "--output"])
+            .arg(&file)
+            .assert()
+            .code(2)
+            .stderr(contains("--force"));
+        assert_eq!(fs::read_to_string(&file).unwrap(), "# mine\n");
+    }
+    imagewarden().args(["learn", EVENTS, "--force", "--output"]).arg(&file).assert().success();
+    assert!(fs::read_to_string(&file).unwrap().contains("owners:"));
 }
 
 #[test]

@@ -1,6 +1,5 @@
 //! `imagewarden learn`: a policy from archives, and first sightings to begin with.
 
-use std::fs::{self, File};
 use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -32,6 +31,9 @@ pub struct Options {
     /// Write to a file instead of standard output.
     #[arg(long, value_name = "FILE")]
     output: Option<PathBuf>,
+    /// Overwrite the files of --output and --seed where they are there already.
+    #[arg(long)]
+    force: bool,
     /// Write first sightings too, for `--seed` of `check` and `hunt`: JSON lines.
     #[arg(long, value_name = "FILE")]
     seed: Option<PathBuf>,
@@ -57,6 +59,9 @@ pub async fn run(options: Options) -> miette::Result<Outcome> {
             "this build cannot write into DynamoDB"
         ));
     }
+    for path in [&options.output, &options.seed].into_iter().flatten() {
+        output::vacant(path, options.force)?;
+    }
     let base = merge.as_ref().map_or_else(Policy::default, |(policy, _)| policy.clone());
     let mut folders = FactFolders::new(options.reading.facts.as_deref())?;
     let found = Found::at(&options.paths).await?;
@@ -78,9 +83,9 @@ pub async fn run(options: Options) -> miette::Result<Outcome> {
         }
         _ => draft.to_yaml()?,
     };
-    write(options.output.as_deref(), &text)?;
+    write(options.output.as_deref(), options.force, &text)?;
     if let Some(path) = &options.seed {
-        write_seed(&learner, path)?;
+        write_seed(&learner, path, options.force)?;
     }
     if let Some(table) = &options.seed_table {
         seed_table(&learner, table).await?;
@@ -104,9 +109,10 @@ fn read(found: &Found, options: &Options, learner: &mut Learner) -> miette::Resu
     })
 }
 
-fn write(path: Option<&Path>, text: &str) -> miette::Result<()> {
+fn write(path: Option<&Path>, force: bool, text: &str) -> miette::Result<()> {
     match path {
-        Some(path) => fs::write(path, text)
+        Some(path) => output::create(path, force)?
+            .write_all(text.as_bytes())
             .into_diagnostic()
             .wrap_err_with(|| format!("cannot write {}", path.display())),
         None => {
@@ -116,9 +122,9 @@ fn write(path: Option<&Path>, text: &str) -> miette::Result<()> {
     }
 }
 
-fn write_seed(learner: &Learner, path: &Path) -> miette::Result<()> {
+fn write_seed(learner: &Learner, path: &Path, force: bool) -> miette::Result<()> {
     let wrap = || format!("cannot write {}", path.display());
-    let file = File::create(path).into_diagnostic().wrap_err_with(wrap)?;
+    let file = output::create(path, force)?;
     let written = learner.write_seed(&mut BufWriter::new(file)).into_diagnostic().wrap_err_with(wrap)?;
     eprintln!(
         "{} in {}",

@@ -1,8 +1,11 @@
 //! Standard output: results only, coloured on a terminal only.
 
+use std::fs::File;
 use std::io::{self, BufWriter, Write};
+use std::path::Path;
 
 use clap::CommandFactory;
+use miette::{Context, IntoDiagnostic};
 
 use super::{Arguments, Outcome};
 
@@ -35,6 +38,31 @@ impl Write for Stdout {
     fn flush(&mut self) -> io::Result<()> {
         self.inner.flush()
     }
+}
+
+/// Refuses to write over a file that is there, unless that is asked for. Devices and pipes may be written to.
+///
+/// # Errors
+/// Where the file is there already.
+pub fn vacant(path: &Path, force: bool) -> miette::Result<()> {
+    let there = std::fs::metadata(path).is_ok_and(|found| found.is_file());
+    if there && !force {
+        return Err(miette::miette!(
+            help = "name another file, or say --force to overwrite it",
+            "{} exists already",
+            path.display()
+        ));
+    }
+    Ok(())
+}
+
+/// Opens a file to write results into. Without `force`, what is there stays.
+///
+/// # Errors
+/// Where the file is there already, or cannot be written.
+pub fn create(path: &Path, force: bool) -> miette::Result<File> {
+    vacant(path, force)?;
+    File::create(path).into_diagnostic().wrap_err_with(|| format!("cannot write {}", path.display()))
 }
 
 /// The width to lay tables out for.

@@ -38,7 +38,7 @@ pub fn run(command: Command) -> miette::Result<Outcome> {
             let policy = judging::policy(file.or(policy).as_deref())?;
             let warnings = policy.warnings(chrono::Utc::now().date_naive());
             for warning in &warnings {
-                writeln!(out, "warning: {warning}").written()?;
+                eprintln!("warning: {warning}");
             }
             let noted = output::count(warnings.len(), "warning", "warnings");
             writeln!(out, "the policy is sound, {noted}").written()?;

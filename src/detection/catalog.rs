@@ -81,7 +81,12 @@ pub fn approval(activity: &Activity, context: &Context<'_>, image: Known<'_>) ->
 
 fn needs_account(policy: &Policy) -> bool {
     let approved = &policy.images.approved;
-    approved.owners.iter().chain(approved.names.iter().map(|name| &name.owner)).any(|owner| owner == "self")
+    approved
+        .owners
+        .iter()
+        .map(|it| it.as_str())
+        .chain(approved.names.iter().map(|name| name.owner.as_str()))
+        .any(|owner| owner == "self")
         || !approved.tags.is_empty()
 }
 
@@ -98,6 +103,16 @@ fn by_owner(policy: &Policy, place: Place<'_>, owner: &str, image: Known<'_>) ->
         if let Some(rule) = fits {
             return Some(format!("its name fits `{}` of owner {}", rule.pattern, place.label(owner)));
         }
+    }
+    let marked =
+        approved.watermarks.iter().find_map(|rule| {
+            let (account, name) = rule.split_once(':')?;
+            image.fact.watermarks.iter().find(|mark| {
+                mark.split_once(':').is_some_and(|(by, given)| by == account && like(name, given))
+            })
+        });
+    if let Some(mark) = marked {
+        return Some(format!("it carries the watermark {mark}"));
     }
     let tag = approved
         .tags

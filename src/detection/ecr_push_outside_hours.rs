@@ -35,7 +35,9 @@ fn judge(activity: &Activity, context: &Context<'_>) -> Verdict {
             "The event does not name who pushed, and the policy's schedules depend on it.",
         ));
     }
-    let Some(schedule) = context.policy.schedule_for(&push.repository, activity.principal()) else {
+    let Some(schedule) =
+        context.policy.schedule_for(&push.repository, activity.principal(), &activity.account)
+    else {
         return Verdict::NotApplicable(
             "no schedule of the policy is about this repository and principal".into(),
         );

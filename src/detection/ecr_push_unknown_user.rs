@@ -26,7 +26,7 @@ fn judge(activity: &Activity, context: &Context<'_>) -> Verdict {
     };
     let principal = activity.principal();
     let listed = !context.policy.uploads.pushers.is_empty();
-    if listed && context.policy.pusher_allowed(&push.repository, principal) {
+    if listed && context.policy.pusher_allowed(&push.repository, principal, &activity.account) {
         return Verdict::Pass(format!("{principal} is a listed pusher to {}", push.repository).into());
     }
     let named = activity.actor.as_ref().is_some_and(|actor| actor.kind != ActorKind::Unknown);

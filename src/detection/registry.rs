@@ -1,6 +1,7 @@
 //! Whether a container image comes from where images may come from: the account's own registries,
 //! AWS's, and those that the policy names.
 
+use std::collections::HashSet;
 use std::sync::LazyLock;
 
 use super::owners::{self, Owner};
@@ -12,22 +13,9 @@ use crate::policy::Policy;
 
 static AWS: LazyLock<Vec<Owner>> = LazyLock::new(|| owners::read(include_str!("data/aws-registries.txt")));
 
-/// AWS's own namespaces in the public gallery, where an alias beginning so is not given to others.
-const GALLERY: [&str; 3] = ["eks", "aws-", "amazon"];
-
-/// AWS's own by their whole alias, as the services' own guides name them. As of 2026-11-22.
-const ALIASES: [&str; 10] = [
-    "bottlerocket",
-    "cloudwatch-agent",
-    "deep-learning-containers",
-    "emr-on-eks",
-    "emr-serverless",
-    "karpenter",
-    "lambda",
-    "neuron",
-    "sam",
-    "xray",
-];
+/// AWS's own aliases in the public gallery. Anybody can take another that begins so.
+static ALIASES: LazyLock<HashSet<&'static str>> =
+    LazyLock::new(|| crate::indicators::entries(include_str!("data/gallery-aliases.txt")).collect());
 
 /// Repositories that one declaration is told for, each with an alert of its own. No honest pod has more.
 pub const MOST_TOLD: usize = 20;
@@ -237,8 +225,7 @@ pub fn is_public(host: &str) -> bool {
 
 fn is_gallery(reference: &Reference) -> bool {
     let alias = reference.path.split('/').next().unwrap_or_default();
-    reference.host == "public.ecr.aws"
-        && (GALLERY.iter().any(|start| alias.starts_with(start)) || ALIASES.contains(&alias))
+    reference.host == "public.ecr.aws" && ALIASES.contains(alias)
 }
 
 /// The account and partition of a private ECR registry.

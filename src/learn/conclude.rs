@@ -79,7 +79,7 @@ impl Learner {
         }
         let mut by_principal: BTreeMap<&str, Vec<(&str, &Pushed)>> = BTreeMap::new();
         for ((principal, repository), pushed) in &self.pushes.by_pair {
-            if !self.base.pusher_allowed(repository, principal) {
+            if !self.base.pusher_allowed(repository, principal, &pushed.event_account) {
                 by_principal.entry(principal).or_default().push((repository, pushed));
             }
         }

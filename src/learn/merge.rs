@@ -8,7 +8,7 @@ use similar::TextDiff;
 
 use super::draft::{Draft, Entry};
 use super::write::{item, pusher, quoted};
-use crate::policy::Policy;
+use crate::policy::{Listed, Policy};
 use crate::text::clean;
 
 /// Why a file could not be added to.
@@ -44,32 +44,68 @@ pub fn diff(text: &str, name: &str, base: &Policy, draft: &Draft) -> Result<Stri
 }
 
 /// A list of the policy: its path, its entries, and where the policy has it.
-type List<'a> = (&'a [&'a str], &'a [Entry<String>], fn(&mut Policy) -> &mut Vec<String>);
+type List<'a> = (&'a [&'a str], &'a [Entry<String>], fn(&mut Policy) -> Values<'_>);
+
+/// The values of a list, whose entries may be bounded or not.
+enum Values<'a> {
+    Plain(&'a mut Vec<String>),
+    Listed(&'a mut Vec<Listed>),
+}
+
+impl Values<'_> {
+    fn all(&self) -> Vec<String> {
+        match self {
+            Values::Plain(values) => values.to_vec(),
+            // A bounded entry does not say what an unbounded one would.
+            Values::Listed(values) => {
+                values.iter().filter(|it| !it.is_bounded()).map(ToString::to_string).collect()
+            }
+        }
+    }
+
+    fn push(&mut self, value: String) {
+        match self {
+            Values::Plain(values) => values.push(value),
+            Values::Listed(values) => values.push(value.into()),
+        }
+    }
+}
 
 /// The file with the additions.
 fn merged(text: &str, base: &Policy, draft: &Draft) -> Result<String, MergeError> {
     let mut text = text.to_owned();
     let mut expected = base.clone();
     let lists: [List<'_>; 6] = [
-        (&["images", "approved", "owners"], &draft.owners, |policy| &mut policy.images.approved.owners),
-        (&["images", "approved", "ids"], &draft.ids, |policy| &mut policy.images.approved.ids),
+        (&["images", "approved", "owners"], &draft.owners, |policy| {
+            Values::Listed(&mut policy.images.approved.owners)
+        }),
+        (&["images", "approved", "ids"], &draft.ids, |policy| {
+            Values::Listed(&mut policy.images.approved.ids)
+        }),
         (&["images", "approved", "azure_publishers"], &draft.azure_publishers, |policy| {
-            &mut policy.images.approved.azure_publishers
+            Values::Listed(&mut policy.images.approved.azure_publishers)
         }),
         (&["images", "approved", "gcp_projects"], &draft.gcp_projects, |policy| {
-            &mut policy.images.approved.gcp_projects
+            Values::Listed(&mut policy.images.approved.gcp_projects)
         }),
-        (&["user_data", "trusted", "hosts"], &draft.hosts, |policy| &mut policy.user_data.trusted.hosts),
-        (&["containers", "registries"], &draft.registries, |policy| &mut policy.containers.registries),
+        (&["user_data", "trusted", "hosts"], &draft.hosts, |policy| {
+            Values::Plain(&mut policy.user_data.trusted.hosts)
+        }),
+        (&["containers", "registries"], &draft.registries, |policy| {
+            Values::Plain(&mut policy.containers.registries)
+        }),
     ];
     for (path, entries, of) in lists {
-        let known = of(&mut expected);
+        let mut list = of(&mut expected);
+        let known = list.all();
         // A list that is not in the file yet has to say its default too.
-        let default = of(&mut Policy::default()).clone();
+        let default = of(&mut Policy::default()).all();
         let new: Vec<&Entry<String>> =
             entries.iter().filter(|entry| entry.approved && !known.contains(&entry.value)).collect();
         let implied: Vec<String> = if has(&text, path) { Vec::new() } else { default };
-        known.extend(new.iter().map(|entry| entry.value.clone()));
+        for entry in &new {
+            list.push(entry.value.clone());
+        }
         let lines: Vec<Line> = new.iter().map(|entry| Line::of(entry, |value| quoted(value))).collect();
         if !lines.is_empty() {
             let implied = implied.iter().map(|value| Line { value: quoted(value), comment: String::new() });
@@ -383,9 +419,9 @@ mod tests {
         let base = Policy::parse(text, "policy.yaml").unwrap();
         let merged = merged(text, &base, &draft()).unwrap();
         let read = Policy::parse(&merged, "merged").unwrap();
-        assert!(read.images.approved.owners.contains(&OWNER.to_owned()), "{merged}");
+        assert!(read.images.approved.owners.contains(&OWNER.into()), "{merged}");
         assert!(
-            read.images.approved.owners.contains(&"self".to_owned()),
+            read.images.approved.owners.contains(&"self".into()),
             "a default that was implied stays: {merged}"
         );
         assert_eq!(read.images.approved.ids, ["ami-0a1b2c3d4e5f60718"]);

@@ -12,7 +12,7 @@ use super::images::{Key, Launched};
 use super::seen::Seen;
 use crate::activity::{Action, Activity, ImageRef};
 use crate::alert::count;
-use crate::detection::catalog::{self, Known};
+use crate::detection::catalog::{self, Known, clouds};
 use crate::detection::launch::{self, Image};
 use crate::detection::{Context, Verdict, shape};
 use crate::engine::{self, Judgement};
@@ -24,39 +24,6 @@ use crate::policy::is_id;
 const OWNER_IMAGES: usize = 3;
 /// Images a command names.
 const COMMAND_IMAGES: usize = 100;
-
-/// Publishers of operating systems in the Azure Marketplace.
-const AZURE_PUBLISHERS: [&str; 10] = [
-    "canonical",
-    "redhat",
-    "debian",
-    "suse",
-    "oracle",
-    "almalinux",
-    "resf",
-    "microsoftwindowsserver",
-    "microsoftcblmariner",
-    "microsoftsqlserver",
-];
-/// Google's own projects of public images.
-const GCP_PROJECTS: [&str; 16] = [
-    "centos-cloud",
-    "cos-cloud",
-    "debian-cloud",
-    "fedora-coreos-cloud",
-    "gke-node-images",
-    "opensuse-cloud",
-    "oracle-linux-cloud",
-    "rhel-cloud",
-    "rhel-sap-cloud",
-    "rocky-linux-cloud",
-    "rocky-linux-accelerator-cloud",
-    "suse-cloud",
-    "suse-sap-cloud",
-    "ubuntu-os-cloud",
-    "ubuntu-os-pro-cloud",
-    "windows-cloud",
-];
 
 impl Learner {
     pub(super) async fn images<L: Lookup>(&self, lookup: &L, draft: &mut Draft) {
@@ -135,7 +102,7 @@ impl Learner {
                 Some((seen, images)) => images_and_launches(images.len(), seen),
                 None => "in the policy; no launch was seen".to_owned(),
             };
-            draft.owners.push(Entry::approved(word.clone(), evidence));
+            draft.owners.push(Entry::approved(word.to_string(), evidence));
         }
         for (owner, images) in foreign {
             self.owner(&owner, &images, draft);
@@ -165,12 +132,9 @@ impl Learner {
     ) {
         let (list, name, known) = match image {
             ImageRef::Azure { publisher, .. } => {
-                let known = AZURE_PUBLISHERS.contains(&publisher.to_lowercase().as_str());
-                (&mut draft.azure_publishers, publisher, known)
+                (&mut draft.azure_publishers, publisher, clouds::is_known_publisher(publisher))
             }
-            ImageRef::Gcp { project, .. } => {
-                (&mut draft.gcp_projects, project, GCP_PROJECTS.contains(&project.as_str()))
-            }
+            ImageRef::Gcp { project, .. } => (&mut draft.gcp_projects, project, clouds::is_google(project)),
             ImageRef::AzureGallery { .. } => {
                 let entry = Entry::refused(
                     told(key),

@@ -190,8 +190,8 @@ proptest! {
             }
         }
         let approved = &policy.images.approved;
-        prop_assert!(!approved.owners.contains(&STRANGER.to_owned()));
-        prop_assert!(!approved.ids.contains(&PUBLIC_STRANGERS.to_owned()));
+        prop_assert!(!approved.owners.contains(&STRANGER.into()));
+        prop_assert!(!approved.ids.contains(&PUBLIC_STRANGERS.into()));
         for registry in &policy.containers.registries {
             prop_assert!(!NEVER.contains(&registry.as_str()), "{registry}");
         }

@@ -50,6 +50,9 @@ pub struct ImageFact {
     pub product_codes: Vec<String>,
     #[serde(deserialize_with = "tags")]
     pub tags: Vec<(String, String)>,
+    /// `account:name` of each watermark, which EC2 copies to derived images.
+    #[serde(rename = "ImageWatermarks", deserialize_with = "watermarks")]
+    pub watermarks: Vec<String>,
 }
 
 impl ImageFact {
@@ -181,6 +184,16 @@ fn snapshots<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Vec<St
     }
     let mappings = Option::<Vec<Mapping>>::deserialize(deserializer)?.unwrap_or_default();
     Ok(mappings.into_iter().filter_map(|mapping| mapping.ebs?.snapshot_id).collect())
+}
+
+fn watermarks<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
+    #[derive(Deserialize, Default)]
+    #[serde(rename_all = "PascalCase", default)]
+    struct Watermark {
+        watermark_key: Option<String>,
+    }
+    let marks = Option::<Vec<Watermark>>::deserialize(deserializer)?.unwrap_or_default();
+    Ok(marks.into_iter().filter_map(|mark| mark.watermark_key).collect())
 }
 
 fn product_codes<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {

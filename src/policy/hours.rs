@@ -6,23 +6,24 @@
 
 use chrono::{DateTime, Datelike, FixedOffset, NaiveDate, NaiveDateTime, Offset, Timelike, Utc};
 
-use super::{Day, Policy, Schedule, like};
+use super::{Day, Policy, Schedule, like, like_principal};
 
 impl Policy {
-    /// The schedule that judges a push: the first whose repository and principal patterns both match.
-    pub fn schedule_for(&self, repository: &str, principal: &str) -> Option<&Schedule> {
+    /// The schedule that judges a push in an account: the first whose repository and principal patterns both
+    /// match.
+    pub fn schedule_for(&self, repository: &str, principal: &str, account: &str) -> Option<&Schedule> {
+        let named = |patterns: &[String]| patterns.iter().any(|it| like_principal(it, principal, account));
         self.uploads
             .schedules
             .iter()
-            .find(|schedule| any(&schedule.repositories, repository) && any(&schedule.principals, principal))
+            .find(|schedule| any(&schedule.repositories, repository) && named(&schedule.principals))
     }
 
-    /// Whether a principal is listed as a pusher to a repository.
-    pub fn pusher_allowed(&self, repository: &str, principal: &str) -> bool {
-        self.uploads
-            .pushers
-            .iter()
-            .any(|pusher| like(&pusher.principal, principal) && any(&pusher.repositories, repository))
+    /// Whether a principal is listed as a pusher to a repository of an account.
+    pub fn pusher_allowed(&self, repository: &str, principal: &str, account: &str) -> bool {
+        self.uploads.pushers.iter().any(|pusher| {
+            like_principal(&pusher.principal, principal, account) && any(&pusher.repositories, repository)
+        })
     }
 }
 

@@ -9,6 +9,7 @@ use serde_saphyr::{MergeKeyPolicy, Options};
 
 use super::error::{self, PolicyError, Problem};
 use super::locate::{self, Target};
+use super::repair::Tree;
 use super::{Policy, check};
 use crate::detection::REGISTRY;
 
@@ -17,6 +18,9 @@ const LONGEST: usize = 1 << 20;
 
 /// How many mistakes are told at once; more than these nobody reads.
 const TOLD: usize = 25;
+
+/// Files up to so many bytes are read again for further mistakes.
+const REREAD: usize = 1 << 18;
 
 /// The policy that is compiled in: the shipped file.
 pub const BUNDLED: &str = include_str!("../../policy.yaml");
@@ -82,21 +86,31 @@ pub(super) fn parse_with(text: &str, name: &str, known: &[&str]) -> Result<Polic
     if text.len() > LONGEST {
         return Err(PolicyError::TooLong { name: name.to_owned(), longest: LONGEST });
     }
-    // `None`: nothing but comments, or an empty document.
-    let policy: Option<Policy> = serde_saphyr::from_str_with_options(text, options())
-        .map_err(|problem| PolicyError::invalid(name, text, vec![error::from_yaml(&problem, text)]))?;
-    let policy = policy.unwrap_or_default();
-    let mut complaints = check::complaints(&policy, known);
-    if complaints.is_empty() {
-        return Ok(policy);
+    match read(text) {
+        Ok(policy) => {
+            let problems = meaning(&policy, text, known);
+            if problems.is_empty() { Ok(policy) } else { Err(PolicyError::invalid(name, text, problems)) }
+        }
+        Err(problem) => Err(PolicyError::invalid(name, text, every_mistake(text, problem, known))),
     }
+}
+
+/// Reads the types; nothing but comments is the default.
+fn read(text: &str) -> Result<Policy, serde_saphyr::Error> {
+    let policy: Option<Policy> = serde_saphyr::from_str_with_options(text, options())?;
+    Ok(policy.unwrap_or_default())
+}
+
+/// Values that can never match, or would match everything.
+fn meaning(policy: &Policy, text: &str, known: &[&str]) -> Vec<Problem> {
+    let mut complaints = check::complaints(policy, known);
     complaints.truncate(TOLD);
     let targets: Vec<Target<'_>> = complaints
         .iter()
         .map(|complaint| Target { path: &complaint.path, at_key: complaint.at_key })
         .collect();
     let places = locate::bytes_of(text, &targets);
-    let problems = complaints
+    complaints
         .iter()
         .zip(places)
         .map(|(complaint, bytes)| Problem {
@@ -105,8 +119,56 @@ pub(super) fn parse_with(text: &str, name: &str, known: &[&str]) -> Result<Polic
             message: complaint.message.clone(),
             help: complaint.help.clone(),
         })
-        .collect();
-    Err(PolicyError::invalid(name, text, problems))
+        .collect()
+}
+
+/// The first mistake of the reader, and everything else that is wrong: what could not be read is taken out, and
+/// the rest is read again.
+fn every_mistake(text: &str, first: serde_saphyr::Error, known: &[&str]) -> Vec<Problem> {
+    let mut problems = vec![error::from_yaml(&first, text)];
+    let rounds = if text.len() > REREAD { 0 } else { TOLD.saturating_mul(2) };
+    let Some(mut tree) = Tree::read(text).filter(|_| rounds > 0) else { return problems };
+    for round in 0..rounds {
+        let written = tree.written();
+        let error = match read(&written.text) {
+            Err(error) => error,
+            Ok(policy) => {
+                for problem in meaning(&policy, &written.text, known) {
+                    let node = problem.bytes.as_ref().and_then(|bytes| written.node_at(bytes.start));
+                    if node.is_some_and(|node| !tree.is_changed(node)) {
+                        problems.push(in_file(text, &tree, node, problem));
+                    }
+                }
+                break;
+            }
+        };
+        let problem = error::from_yaml(&error, &written.text);
+        let Some(node) = problem.bytes.as_ref().and_then(|bytes| written.node_at(bytes.start)) else { break };
+        // An entry lacks a key because it was taken out: something readable stands in for it.
+        if let serde_saphyr::Error::SerdeMissingField { field, .. } = &error
+            && tree.restore(node, field)
+        {
+            continue;
+        }
+        // The first one is told already.
+        if round > 0 && !tree.is_changed(node) {
+            problems.push(in_file(text, &tree, Some(node), problem));
+        }
+        if problems.len() >= TOLD || !tree.take(node) {
+            break;
+        }
+    }
+    problems.sort_by_key(|problem| problem.bytes.as_ref().map(|bytes| bytes.start));
+    problems.truncate(TOLD);
+    problems
+}
+
+/// A problem of what was written again, at its place in the file.
+fn in_file(text: &str, tree: &Tree, node: Option<usize>, problem: Problem) -> Problem {
+    let bytes = node.and_then(|node| tree.bytes(node));
+    let path = bytes.as_ref().and_then(|bytes| locate::path_at(text, bytes.start));
+    let place = path.map_or_else(|| problem.place.clone(), |path| locate::written(&path));
+    Problem { bytes, place, ..problem }
 }
 
 /// Strict where YAML is loose, and bounded: a policy may come from a bucket or a parameter.
@@ -114,6 +176,8 @@ fn options() -> Options {
     serde_saphyr::options! {
         strict_booleans: true,
         emit_comments: false,
+        // An account id may begin with a zero.
+        leading_zero_numbers_as_strings: true,
         // Pictures of the source are drawn by miette at the edge.
         with_snippet: false,
         merge_keys: MergeKeyPolicy::Merge,

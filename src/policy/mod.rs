@@ -12,11 +12,15 @@ use serde::{Deserialize, Serialize};
 
 use crate::severity::Severity;
 
+mod at;
 mod check;
 mod error;
 mod hours;
+mod listed;
 mod load;
 mod locate;
+mod pattern;
+mod repair;
 mod rules;
 mod schema;
 #[cfg(test)]
@@ -26,14 +30,11 @@ mod warnings;
 
 pub(crate) use check::is_id;
 pub use error::{Invalid, PolicyError};
+pub use listed::Listed;
 pub use load::{BUNDLED, load_file, load_with_text};
+pub use pattern::{like, like_principal};
 pub use value::{Cidr, Hours, Span, Zone};
 use value::{date, dates, optional_date, section};
-
-/// Whether a text fits a pattern with `*` and `?`; everything else is literal, case counts.
-pub fn like(pattern: &str, text: &str) -> bool {
-    wildmatch::WildMatch::new(pattern).matches(text)
-}
 
 /// The whole policy file.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -121,30 +122,36 @@ impl Default for Images {
 #[serde(default, deny_unknown_fields)]
 pub struct Approved {
     /// Account ids, `self` (the event's account), `amazon` (AWS's own accounts, by partition).
-    #[schemars(inner(regex(pattern = r"^(self|amazon|[0-9]{12})$")))]
-    pub owners: Vec<String>,
+    #[serde(deserialize_with = "listed::owners")]
+    pub owners: Vec<Listed>,
     /// AMI ids, whoever owns them and however old.
-    #[schemars(inner(regex(pattern = r"^ami-([0-9a-f]{8}|[0-9a-f]{17})$")))]
-    pub ids: Vec<String>,
+    #[serde(deserialize_with = "listed::ids")]
+    pub ids: Vec<Listed>,
     /// Name patterns within an owner. A name alone approves nothing: anybody can choose one.
     pub names: Vec<NamePattern>,
     /// Tags of the account's own images.
-    pub tags: Vec<Tag>,
+    pub tags: Vec<ApprovedTag>,
+    /// Watermarks as `account:name`, the name a pattern. EC2 copies them to derived images.
+    #[serde(deserialize_with = "listed::watermarks")]
+    pub watermarks: Vec<Listed>,
     /// Azure Marketplace publishers.
-    pub azure_publishers: Vec<String>,
-    /// Google Cloud image projects.
-    pub gcp_projects: Vec<String>,
+    #[serde(deserialize_with = "listed::publishers")]
+    pub azure_publishers: Vec<Listed>,
+    /// Google Cloud image projects; `google` is Google's own.
+    #[serde(deserialize_with = "listed::projects")]
+    pub gcp_projects: Vec<Listed>,
 }
 
 impl Default for Approved {
     fn default() -> Self {
         Self {
-            owners: vec!["self".to_owned(), "amazon".to_owned()],
+            owners: vec!["self".into(), "amazon".into()],
             ids: Vec::new(),
             names: Vec::new(),
             tags: Vec::new(),
-            azure_publishers: Vec::new(),
-            gcp_projects: Vec::new(),
+            watermarks: Vec::new(),
+            azure_publishers: vec!["microsoft-aks".into(), "microsoftcblmariner".into()],
+            gcp_projects: vec!["google".into()],
         }
     }
 }
@@ -172,6 +179,28 @@ pub struct NamePattern {
     pub owner: String,
     /// With `*` and `?`.
     pub pattern: String,
+    /// The last day the entry holds, in UTC.
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "optional_date")]
+    pub until: Option<NaiveDate>,
+    /// The accounts whose events it holds for; all of them where empty.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(inner(regex(pattern = r"^[0-9]{12}$")))]
+    pub accounts: Vec<String>,
+}
+
+/// A tag of an own image that approves it (`*` and `?` allowed in the value).
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ApprovedTag {
+    pub key: String,
+    pub value: String,
+    /// The last day the entry holds, in UTC.
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "optional_date")]
+    pub until: Option<NaiveDate>,
+    /// The accounts whose events it holds for; all of them where empty.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(inner(regex(pattern = r"^[0-9]{12}$")))]
+    pub accounts: Vec<String>,
 }
 
 /// A tag that must be there with this value (`*` and `?` allowed).

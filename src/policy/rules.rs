@@ -2,6 +2,7 @@
 
 use super::{Policy, Suppression};
 use crate::activity::Activity;
+use crate::detection::reference::Reference;
 use crate::detection::{Match, Subject};
 use crate::severity::Severity;
 use crate::user_data::Trust;
@@ -53,6 +54,12 @@ impl Suppression {
             Subject::Runtime { .. } => (said("repository"), said("repository").or_else(|| said("image"))),
             Subject::Template { .. } | Subject::Blind { .. } | Subject::Storm { .. } => (None, None),
         };
+        let container = matches!(matched.subject, Subject::ContainerImage { .. } | Subject::Runtime { .. });
+        // Images are compared as registry clients read them.
+        let names = |pattern: &String, image: &str| {
+            super::like(pattern, image)
+                || (container && Reference::parse(image).is_some_and(|reference| reference.fits(pattern)))
+        };
         let fits = |pattern: &Option<String>, value: Option<&str>| match (pattern, value) {
             (None, _) => true,
             (Some(pattern), Some(value)) => super::like(pattern, value),
@@ -61,8 +68,11 @@ impl Suppression {
         activity.time.date_naive() <= self.until
             && super::like(&self.detection, detection)
             && fits(&self.repository, repository)
-            && fits(&self.image, image)
-            && fits(&self.principal, activity.actor.as_ref().map(|actor| actor.principal.as_str()))
+            && self.image.as_ref().is_none_or(|pattern| image.is_some_and(|image| names(pattern, image)))
+            && self.principal.as_ref().is_none_or(|pattern| {
+                let principal = activity.actor.as_ref().map(|actor| actor.principal.as_str());
+                principal.is_some_and(|it| super::like_principal(pattern, it, &activity.account))
+            })
             && fits(&self.account, Some(&activity.account))
     }
 }

@@ -3,7 +3,7 @@
 use schemars::generate::SchemaSettings;
 use serde_json::{Value, json};
 
-use super::Policy;
+use super::{Policy, listed};
 use crate::detection::REGISTRY;
 
 impl Policy {
@@ -23,6 +23,19 @@ pub(super) fn schema_with(ids: &[&str]) -> Value {
     }
     if let Some(detections) = schema.pointer_mut("/properties/detections").and_then(Value::as_object_mut) {
         detections.insert("propertyNames".to_owned(), json!({ "enum": ids }));
+    }
+    let account_or = |words: &str| format!("^({words}|[0-9]{{12}})$");
+    let owner = account_or("self|amazon|organization");
+    for (list, key, pattern) in [
+        ("owners", "owner", Some(owner.as_str())),
+        ("ids", "id", Some("^ami-([0-9a-f]{8}|[0-9a-f]{17})$")),
+        ("watermarks", "watermark", Some("^[0-9]{12}:.")),
+        ("azure_publishers", "publisher", None),
+        ("gcp_projects", "project", None),
+    ] {
+        if let Some(list) = schema.pointer_mut(&format!("/$defs/Approved/properties/{list}/items")) {
+            *list = listed::schema(key, pattern);
+        }
     }
     allow_empty_sections(&mut schema);
     schema

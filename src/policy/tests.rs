@@ -30,6 +30,7 @@ images:
     ids: [ami-0123456789abcdef0]
     names: [{owner: "210987654321", pattern: "base-*"}]
     tags: [{key: blessed, value: "yes"}]
+    watermarks: ["123456789012:golden-*"]
     azure_publishers: [Canonical]
     gcp_projects: [debian-cloud]
   ancestors: [vendors, "123456789012"]
@@ -211,6 +212,33 @@ suppress:
 }
 
 #[test]
+fn suppressions_without_a_bound_are_warned_of() {
+    let text = "suppress: [{detection: \"*\", account: \"111122223333\", until: 2099-12-31, reason: x}]";
+    let warnings = parse(text).unwrap().warnings(day("2026-02-01"));
+    assert!(warnings.iter().any(|it| it.contains("every detection")), "{warnings:#?}");
+    assert!(warnings.iter().any(|it| it.contains("more than a year ahead")), "{warnings:#?}");
+}
+
+/// An entry that had ended, or was meant for another account, approved for ever and everywhere.
+#[test]
+fn an_entry_holds_until_its_day_and_for_its_accounts() {
+    let text = "images: {approved: {owners: [{owner: \"123456789012\", until: 2026-03-31, accounts: [\"111122223333\"]}], \
+                gcp_projects: []}, builders: [{principal: \"*\", until: 2026-03-31}]}";
+    let policy = parse(text).unwrap();
+    let mut event = crate::detection::testing::pushed(crate::detection::testing::push());
+    event.account = "111122223333".to_owned();
+    event.time = "2026-03-31T23:00:00Z".parse().unwrap();
+    assert_eq!(policy.at(&event).images.approved.owners, ["123456789012"]);
+    assert!(policy.is_builder(&event));
+    let mut other = event.clone();
+    other.account = "444455556666".to_owned();
+    assert!(policy.at(&other).images.approved.owners.is_empty());
+    event.time = "2026-04-01T00:00:00Z".parse().unwrap();
+    assert!(policy.at(&event).images.approved.owners.is_empty());
+    assert!(!policy.is_builder(&event));
+}
+
+#[test]
 fn a_suppression_holds_on_its_last_day() {
     let policy = parse("suppress: [{detection: ecr-scan-medium, until: 2026-01-31, reason: moved}]").unwrap();
     assert!(policy.expired(day("2026-01-31")).is_empty());
@@ -306,27 +334,36 @@ prop_compose! {
         hours in (0u32..1440, 0u32..=1440).prop_filter("an empty stretch", |(from, to)| from != to),
         named in prop::option::of(prop::sample::select(chrono_tz::TZ_VARIANTS.to_vec())),
         holiday in 0i32..40_000,
-        network in (any::<std::net::IpAddr>(), 0u8..=32),
+        network in any::<std::net::IpAddr>(),
         numbers in (prop::option::of(1u32..), any::<u32>(), prop::option::of(any::<bool>())),
         severity in prop::sample::select(Severity::ALL.to_vec()),
     ) -> Policy {
         let date = NaiveDate::from_num_days_from_ce_opt(holiday + 700_000).unwrap();
         let mut policy = Policy::default();
         policy.images.max_age_days = numbers.0;
-        policy.images.approved.tags = texts.iter().map(|text| Tag { key: text.clone(), value: text.clone() }).collect();
-        policy.images.approved.names =
-            texts.iter().map(|text| NamePattern { owner: "self".to_owned(), pattern: text.clone() }).collect();
-        policy.images.approved.azure_publishers = texts.clone();
+        let accounts = vec!["012345678901".to_owned()];
+        policy.images.approved.tags = texts
+            .iter()
+            .map(|text| ApprovedTag { key: text.clone(), value: text.clone(), until: Some(date), accounts: accounts.clone() })
+            .collect();
+        policy.images.approved.names = vec![NamePattern {
+            owner: "self".to_owned(),
+            pattern: "base-*".to_owned(),
+            until: Some(date),
+            accounts: Vec::new(),
+        }];
+        let bounded = "images: {approved: {azure_publishers: [0456, {publisher: 0123, until: 2026-12-31}]}}";
+        policy.images.approved.azure_publishers = parse(bounded).unwrap().images.approved.azure_publishers;
         policy.first_boot_window = format!("{span}s").parse().unwrap();
         policy.uploads.schedules = vec![Schedule {
             days: vec![Day::Sun, Day::Mon],
             hours: Hours { from: hours.0, to: hours.1 },
             zone: named.map(|name: chrono_tz::Tz| zone(name.name())),
             holidays: vec![date],
-            principals: texts.clone(),
+            principals: texts.iter().map(|text| format!("x{text}").replace('/', "|")).collect(),
             ..Schedule::default()
         }];
-        policy.containers.blocked_destinations = vec![Cidr { address: network.0, prefix: network.1 }];
+        policy.containers.blocked_destinations = vec![network.to_string().parse().unwrap()];
         policy.detections.insert(
             KNOWN[0].to_owned(),
             DetectionSettings { enabled: numbers.2, severity: Some(severity), score: Some(numbers.1) },
@@ -334,8 +371,8 @@ prop_compose! {
         policy.suppress = texts.iter().map(|text| Suppression {
             detection: "ecr-*".to_owned(),
             repository: None,
-            image: Some(text.clone()),
-            principal: Some(text.clone()),
+            image: Some("ami-*".to_owned()),
+            principal: Some(format!("x{text}").replace('/', "|")),
             account: None,
             until: date,
             reason: text.clone(),

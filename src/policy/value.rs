@@ -168,11 +168,33 @@ impl FromStr for Cidr {
             }
             None => widest,
         };
-        Ok(Self { address, prefix })
+        let network = Self { address, prefix };
+        let whole = network.network();
+        if whole != address {
+            return Err(format!(
+                "`{text}` has bits set behind its prefix, which match nothing; write `{whole}/{prefix}`, or \
+                 `{address}` for the one address"
+            ));
+        }
+        Ok(network)
     }
 }
 
 impl Cidr {
+    /// The address with every bit behind the prefix cleared.
+    fn network(&self) -> IpAddr {
+        match self.address {
+            IpAddr::V4(address) => {
+                let mask = u32::MAX.checked_shl(32_u32.saturating_sub(u32::from(self.prefix))).unwrap_or(0);
+                IpAddr::V4((u32::from(address) & mask).into())
+            }
+            IpAddr::V6(address) => {
+                let mask = u128::MAX.checked_shl(128_u32.saturating_sub(u32::from(self.prefix))).unwrap_or(0);
+                IpAddr::V6((u128::from(address) & mask).into())
+            }
+        }
+    }
+
     /// Whether an address lies in the network. An IPv4 address written as IPv6 (`::ffff:192.0.2.1`) is
     /// the same address.
     pub fn contains(&self, address: IpAddr) -> bool {
@@ -241,7 +263,7 @@ pub(super) fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a s
 /// A date of the policy, `2026-12-31`.
 #[derive(Deserialize)]
 #[serde(try_from = "String")]
-struct Date(NaiveDate);
+pub(super) struct Date(pub(super) NaiveDate);
 
 impl TryFrom<String> for Date {
     type Error = String;

@@ -1,7 +1,8 @@
 //! What is allowed in a policy, and likely not meant.
 
-use chrono::NaiveDate;
+use chrono::{Days, NaiveDate};
 
+use super::pattern::catches_all;
 use super::{AllowedImagesSetting, Policy, Suppression};
 
 impl Policy {
@@ -30,6 +31,19 @@ impl Policy {
                 warnings.push(format!(
                     "suppress: the one for `{}` ({}) names no repository, image, principal or account, so \
                      it hides every such alert until {}",
+                    suppression.detection, suppression.reason, suppression.until
+                ));
+            }
+            if catches_all(&suppression.detection) {
+                warnings.push(format!(
+                    "suppress: the one for `{}` ({}) holds for every detection; name the one that is meant",
+                    suppression.detection, suppression.reason
+                ));
+            }
+            if today.checked_add_days(Days::new(366)).is_some_and(|year| suppression.until > year) {
+                warnings.push(format!(
+                    "suppress: the one for `{}` ({}) holds until {}, more than a year ahead; end it sooner and \
+                     renew it",
                     suppression.detection, suppression.reason, suppression.until
                 ));
             }
@@ -98,9 +112,4 @@ impl Policy {
             }
         }
     }
-}
-
-/// A pattern that every text fits.
-fn catches_all(pattern: &str) -> bool {
-    !pattern.is_empty() && pattern.bytes().all(|byte| byte == b'*')
 }

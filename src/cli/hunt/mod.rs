@@ -61,6 +61,9 @@ pub struct Options {
     /// Write to a file instead of standard output.
     #[arg(long, value_name = "FILE")]
     output: Option<PathBuf>,
+    /// Overwrite the file of --output where it is there already.
+    #[arg(long)]
+    force: bool,
     /// The policy. Default: `policy.yaml` here, else the built-in one.
     #[arg(long, value_name = "FILE")]
     policy: Option<PathBuf>,
@@ -104,7 +107,8 @@ pub async fn run(options: Options) -> miette::Result<Outcome> {
     let (policy, policy_text) = judging::policy_and_text(options.policy.as_deref())?;
     let mut folders = FactFolders::new(options.reading.facts.as_deref())?;
     let found = Found::at(&options.paths).await?;
-    let mut output = Output::open(options.output.as_deref(), options.format, options.reading.jobs() > 1)?;
+    let mut output =
+        Output::open(options.output.as_deref(), options.force, options.format, options.reading.jobs() > 1)?;
     let started = Instant::now();
     let interrupt = Interrupt::listen();
     let (sorted, summary) = read(&found, &options, &interrupt)?;

@@ -1,6 +1,5 @@
 //! Where alerts go, and how they look there.
 
-use std::fs::File;
 use std::io::{self, BufWriter, Write};
 use std::path::Path;
 use std::sync::mpsc::{SyncSender, sync_channel};
@@ -11,7 +10,7 @@ use clap::ValueEnum;
 use imagewarden::alert::report::{PolicyText, Report, Summary, Unread};
 use imagewarden::alert::{self, Alert};
 use imagewarden::archive::Problem;
-use miette::{Context, IntoDiagnostic, miette};
+use miette::{IntoDiagnostic, miette};
 
 use super::Options;
 use super::show::Told;
@@ -36,8 +35,8 @@ pub enum Output {
 }
 
 impl Output {
-    pub fn open(path: Option<&Path>, format: Format, apart: bool) -> miette::Result<Self> {
-        let printer = Printer::open(path, format)?;
+    pub fn open(path: Option<&Path>, force: bool, format: Format, apart: bool) -> miette::Result<Self> {
+        let printer = Printer::open(path, force, format)?;
         Ok(if apart { Self::Apart(Apart::start(printer)?) } else { Self::Here(Box::new(printer)) })
     }
 
@@ -114,14 +113,9 @@ pub struct Printer {
 }
 
 impl Printer {
-    fn open(path: Option<&Path>, format: Format) -> miette::Result<Self> {
+    fn open(path: Option<&Path>, force: bool, format: Format) -> miette::Result<Self> {
         let (to, colour): (Box<dyn Write + Send>, bool) = match path {
-            Some(path) => {
-                let file = File::create(path)
-                    .into_diagnostic()
-                    .wrap_err_with(|| format!("cannot write {}", path.display()))?;
-                (Box::new(BufWriter::new(file)), false)
-            }
+            Some(path) => (Box::new(BufWriter::new(output::create(path, force)?)), false),
             None => (Box::new(BufWriter::new(io::stdout())), output::colour()),
         };
         Ok(Self { to, colour, format, first: true, line: Vec::new(), report: Report::default() })

@@ -2,10 +2,13 @@
 //!
 //! Age, deprecation, names and tags are not judged there: nothing is looked up in these clouds.
 
+use std::collections::HashSet;
+use std::sync::LazyLock;
+
 use super::Approval;
 use crate::activity::{Activity, AzureImageKind, Cloud, ImageRef, Launch};
 use crate::detection::{NextStep, Reason};
-use crate::policy::{Policy, like};
+use crate::policy::{Listed, Policy, like};
 
 /// Judges an image by its publisher, subscription or project.
 pub fn approval(activity: &Activity, policy: &Policy, image: &ImageRef) -> Approval {
@@ -44,8 +47,11 @@ pub fn approval(activity: &Activity, policy: &Policy, image: &ImageRef) -> Appro
             }
         }
         ImageRef::Gcp { project, .. } => {
-            if listed(&policy.images.approved.gcp_projects, project) {
+            let projects = &policy.images.approved.gcp_projects;
+            if listed(projects, project) {
                 Approval::Approved(format!("its project {project} is listed in the policy"))
+            } else if projects.iter().any(|word| *word == "google") && is_google(project) {
+                Approval::Approved(format!("its project {project} is Google's own"))
             } else if project.is_empty() || own.is_empty() {
                 Approval::CannotTell(Reason::new(
                     "gcp-project-unknown",
@@ -74,8 +80,25 @@ fn refused(why: String) -> Approval {
     Approval::NotApproved { why, not_inspected: Vec::new() }
 }
 
+/// Projects from which Google publishes images.
+static GOOGLE: LazyLock<HashSet<&'static str>> =
+    LazyLock::new(|| crate::indicators::entries(include_str!("../data/google-projects.txt")).collect());
+/// Publishers of operating systems in the Azure Marketplace, in lower case.
+static PUBLISHERS: LazyLock<HashSet<&'static str>> =
+    LazyLock::new(|| crate::indicators::entries(include_str!("../data/azure-publishers.txt")).collect());
+
+/// Whether a project is one of Google's own that publish images.
+pub fn is_google(project: &str) -> bool {
+    GOOGLE.contains(project)
+}
+
+/// Whether a Marketplace publisher is a known publisher of operating systems.
+pub fn is_known_publisher(publisher: &str) -> bool {
+    PUBLISHERS.contains(publisher.to_lowercase().as_str())
+}
+
 /// Publishers and projects are the same in any case.
-fn listed(patterns: &[String], name: &str) -> bool {
+fn listed(patterns: &[Listed], name: &str) -> bool {
     let name = name.to_lowercase();
     !name.is_empty() && patterns.iter().any(|pattern| like(&pattern.to_lowercase(), &name))
 }
@@ -240,7 +263,9 @@ mod tests {
         passed(judged(&gcp("debian-cloud"), listed));
         passed(judged(&gcp("shop-prod"), listed));
         fired(&gcp("debian-cloud-2"), listed);
-        fired(&gcp("debian-cloud"), "{}");
+        fired(&gcp("debian-cloud"), "images: {approved: {gcp_projects: []}}");
+        passed(judged(&gcp("gke-node-images"), "{}"));
+        fired(&gcp("gke-node-images-2"), "{}");
         assert_eq!(cannot_tell(judged(&gcp("417305982611"), listed)).code, "gcp-project-by-number");
         assert_eq!(cannot_tell(judged(&gcp(""), listed)).code, "gcp-project-unknown");
     }

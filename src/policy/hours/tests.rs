@@ -99,10 +99,10 @@ fn the_first_matching_schedule_judges() {
         ..Schedule::default()
     };
     policy.uploads.schedules.insert(0, nightly.clone());
-    assert_eq!(policy.schedule_for("nightly/app", "anyone"), Some(&nightly));
-    assert_eq!(policy.schedule_for("team/app", "anyone"), policy.uploads.schedules.get(1));
+    assert_eq!(policy.schedule_for("nightly/app", "anyone", "111122223333"), Some(&nightly));
+    assert_eq!(policy.schedule_for("team/app", "anyone", "111122223333"), policy.uploads.schedules.get(1));
     policy.uploads.schedules.truncate(1);
-    assert_eq!(policy.schedule_for("team/app", "anyone"), None);
+    assert_eq!(policy.schedule_for("team/app", "anyone", "111122223333"), None);
 }
 
 #[test]
@@ -112,9 +112,9 @@ fn a_role_can_be_listed_as_a_pusher_by_its_arn() {
         principal: "arn:aws:iam::*:role/ci/*".to_owned(),
         repositories: vec!["team/*".to_owned()],
     });
-    assert!(policy.pusher_allowed("team/app", "arn:aws:iam::111122223333:role/ci/build"));
-    assert!(!policy.pusher_allowed("other/app", "arn:aws:iam::111122223333:role/ci/build"));
-    assert!(!policy.pusher_allowed("team/app", "arn:aws:iam::111122223333:user/ci/build"));
+    assert!(policy.pusher_allowed("team/app", "arn:aws:iam::111122223333:role/ci/build", "111122223333"));
+    assert!(!policy.pusher_allowed("other/app", "arn:aws:iam::111122223333:role/ci/build", "111122223333"));
+    assert!(!policy.pusher_allowed("team/app", "arn:aws:iam::111122223333:user/ci/build", "111122223333"));
 }
 
 #[test]

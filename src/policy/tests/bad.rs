@@ -98,7 +98,73 @@ const BAD: &[(&str, &str, &str, &str)] = &[
         "12 digits",
     ),
     ("suppress: [{detection: \"*\", until: 2026-12-31, reason: \"\"}]", "1:56", "says why", "a year"),
+    // Entries that can never match.
+    ("images: {approved: {owners: [{owner: me, until: 2026-12-31}]}}", "1:38", "`me` is no account", "12"),
+    ("images: {approved: {owners: [{owner: self, accounts: [12]}]}}", "1:55", "`12` is no account id", "12"),
+    ("images: {approved: {owners: [{name: self}]}}", "1:31", "unknown key `name`", "owner, until, accounts"),
+    ("images: {approved: {ids: [{until: 2026-12-31}]}}", "1:27", "`id` is missing", "add `id:`"),
+    ("images: {approved: {owners: [{owner: self, until: 2026-02-30}]}}", "1:51", "is no date", "2026-12-31"),
+    (
+        "images: {approved: {names: [{owner: self, pattern: \"a:*\"}]}}",
+        "1:52",
+        "no AMI name holds `:`",
+        "names",
+    ),
+    ("images: {approved: {watermarks: [golden]}}", "1:34", "`golden` is no watermark", "the account"),
+    ("images: {approved: {gcp_projects: [projects/x]}}", "1:36", "no project's id", "without `projects/`"),
+    ("images: {approved: {azure_publishers: [\"Canonical:ubuntu\"]}}", "1:40", "no publisher's id", "alone"),
+    ("images: {builders: [{principal: role/x}]}", "1:33", "never matches", "role's ARN"),
+    (
+        "uploads: {pushers: [{principal: \"arn:aws:iam::12345678901:role/ci\"}]}",
+        "1:33",
+        "no id of 12 digits",
+        "ARN",
+    ),
+    ("uploads: {pushers: [{principal: \"arn:aws:sts::*:role/ci\"}]}", "1:33", "are ARNs of `iam`", "ARN"),
+    ("uploads: {pushers: [{principal: \"arn:aws:iam::*:role/AWSReservedSSO_A_*\"}]}", "1:33", "path", "sso"),
+    ("uploads: {pushers: [{principal: \"*:role/ci/*\"}]}", "1:33", "does not cross a colon", "ARN"),
+    ("uploads: {schedules: [{principals: [\"arn:aws:iam::*:group/x\"]}]}", "1:37", "never matches", "ARN"),
+    ("uploads: {pushers: [{principal: a, repositories: [/a]}]}", "1:51", "matches no repository", "alone"),
+    ("containers: {registries: [ghcr.io/Acme/*]}", "1:27", "no capital letters", "registry.example.com"),
+    ("containers: {registries: [\"reg depot/x\"]}", "1:27", "hold no spaces", "image reference"),
+    ("containers: {registries: [\"a.io/x:*@sha256:*\"]}", "1:27", "a digest alone decides", "team/app@"),
+    ("containers: {registries: [\"a.io/x@sha256:12\"]}", "1:27", "its digest is none", "team/app@"),
+    ("containers: {suspicious_binaries: [\"bash -c\"]}", "1:36", "holds no arguments", "alone"),
+    ("containers: {suspicious_binaries: [cmd.exe]}", "1:36", "compared without `.exe`", "leave"),
+    ("containers: {namespaces: {fixed_tags: [Prod]}}", "1:40", "restricts nothing", "small letters"),
+    ("containers: {blocked_destinations: [10.0.0.1/8]}", "1:37", "bits set behind its prefix", "10.0.0.0/8"),
+    ("risk: {distinct: 400}", "1:18", "no repository is ever told", "smaller"),
+    ("notify: {storm: {after: 0}}", "1:25", "no alert is published singly", "1 up"),
+    (
+        "suppress: [{detection: \"*\", account: \"1234\", until: 2026-12-31, reason: r}]",
+        "1:38",
+        "`1234` is no account id",
+        "12 digits",
+    ),
 ];
+
+/// The reader stopped at the first mistake of form, and said nothing of the rest.
+#[test]
+fn mistakes_of_form_and_of_meaning_are_told_together_each_at_its_place() {
+    let text = "images:\n  approved:\n    owner: [self]\n    ids: [ami-1]\nuploads:\n  schedules:\n    - {hours: \"8-20\", \
+                zone: Europe/Berlyn, holidays: [2026-02-30, 2026-12-25]}\nnotify: {minimum_severity: loud}\nsuppress:\n  - \
+                {detection: nothing, until: soon, reason: x}\n";
+    let lines = parse(text).unwrap_err().lines();
+    let wanted = [
+        ("3:5", "unknown key `owner`"),
+        ("4:11", "`ami-1` is no AMI id"),
+        ("7:15", "`8-20` is no stretch"),
+        ("7:29", "`Europe/Berlyn` is no time zone"),
+        ("7:55", "`2026-02-30` is no date"),
+        ("8:28", "unknown value `loud`"),
+        ("10:17", "no detection matches `nothing`"),
+        ("10:33", "`soon` is no date"),
+    ];
+    assert_eq!(lines.len(), wanted.len(), "{lines:#?}");
+    for (line, (place, message)) in lines.iter().zip(wanted) {
+        assert!(line.starts_with(&format!("policy.yaml:{place}: ")) && line.contains(message), "{line}");
+    }
+}
 
 #[test]
 fn every_mistake_is_placed_and_explained() {

@@ -1,8 +1,13 @@
 //! What the types cannot say: values that can never match, or would match everything.
 
+mod names;
+
+use super::listed::Listed;
 use super::locate::Step;
 use super::value::nearest;
 use super::{Policy, Suppression, like};
+pub(crate) use names::is_id;
+use names::{Test, filled, owner, principal, repository, wrong};
 
 /// One thing that is wrong with a value, by its path.
 #[derive(Debug)]
@@ -21,6 +26,7 @@ pub(super) fn complaints(policy: &Policy, known: &[&str]) -> Vec<Complaint> {
     trusted(policy, &mut found);
     uploads(policy, &mut found);
     containers(policy, &mut found);
+    amounts(policy, known, &mut found);
     for id in policy.detections.keys().filter(|id| !known.contains(&id.as_str())) {
         found.0.push(Complaint {
             path: vec!["detections".into(), id.as_str().into()],
@@ -42,8 +48,48 @@ impl Found {
         self.0.push(Complaint { path, at_key: false, message: message.into(), help: help.into() });
     }
 
+    fn test(&mut self, path: Vec<Step>, test: Test) {
+        if let Err((message, help)) = test {
+            self.add(path, message, help);
+        }
+    }
+
+    /// Applies a test to every entry of a list, and looks at what bounds it.
+    fn listed(&mut self, at: Vec<Step>, key: &str, entries: &[Listed], test: impl Fn(&str) -> Test) {
+        for (index, entry) in entries.iter().enumerate() {
+            let here = below(&at, index);
+            let value = if entry.is_bounded() { below(&here, key) } else { here.clone() };
+            self.test(value, test(entry));
+            self.accounts(&here, &entry.accounts);
+        }
+    }
+
+    fn accounts(&mut self, entry: &[Step], accounts: &[String]) {
+        for (index, account) in accounts.iter().enumerate() {
+            self.test(below(&below(entry, "accounts"), index), names::account(account));
+        }
+    }
+
+    fn tag(&mut self, entry: &[Step], key: &str, value: &str) {
+        self.test(below(entry, "key"), filled(key));
+        if key.chars().count() > 128 {
+            self.add(
+                below(entry, "key"),
+                "it never matches: a tag's key has at most 128 characters",
+                "shorten it",
+            );
+        }
+        if value.chars().filter(|c| *c != '*').count() > 256 {
+            self.add(
+                below(entry, "value"),
+                "it never matches: a tag's value has at most 256 characters",
+                "shorten it",
+            );
+        }
+    }
+
     /// Applies a test to every item of a list.
-    fn each(&mut self, at: &[&str], items: &[String], test: impl Fn(&str) -> Result<(), (String, String)>) {
+    fn each(&mut self, at: &[&str], items: &[String], test: impl Fn(&str) -> Test) {
         for (index, item) in items.iter().enumerate() {
             if let Err((message, help)) = test(item) {
                 let mut path: Vec<Step> = at.iter().map(|key| (*key).into()).collect();
@@ -54,16 +100,13 @@ impl Found {
     }
 }
 
-type Test = Result<(), (String, String)>;
-
-fn wrong(message: impl Into<String>, help: impl Into<String>) -> Test {
-    Err((message.into(), help.into()))
-}
+const OWNERS: [&str; 3] = ["self", "amazon", "organization"];
 
 fn images(policy: &Policy, found: &mut Found) {
     let approved = &policy.images.approved;
-    found.each(&["images", "approved", "owners"], &approved.owners, |text| owner(text, &["self", "amazon"]));
-    found.each(&["images", "approved", "ids"], &approved.ids, |id| {
+    let at = |list: &str| vec!["images".into(), "approved".into(), list.into()];
+    found.listed(at("owners"), "owner", &approved.owners, |text| owner(text, &OWNERS));
+    found.listed(at("ids"), "id", &approved.ids, |id| {
         if is_id(id, "ami-") {
             return Ok(());
         }
@@ -73,38 +116,37 @@ fn images(policy: &Policy, found: &mut Found) {
         )
     });
     for (index, name) in approved.names.iter().enumerate() {
-        let at =
-            |key: &str| vec!["images".into(), "approved".into(), "names".into(), index.into(), key.into()];
-        if let Err((message, help)) = owner(&name.owner, &["self", "amazon"]) {
-            found.add(at("owner"), message, help);
-        }
-        if let Err((message, help)) = filled(&name.pattern) {
-            found.add(at("pattern"), message, help);
-        }
+        let entry = below(&at("names"), index);
+        found.test(below(&entry, "owner"), owner(&name.owner, &OWNERS));
+        found.test(below(&entry, "pattern"), names::image_name(&name.pattern));
+        found.accounts(&entry, &name.accounts);
     }
-    for (key, tags) in [
-        (&["images", "approved", "tags"], &approved.tags),
-        (&["images", "scope", "tags"], &policy.images.scope.tags),
-    ] {
-        for (index, tag) in tags.iter().enumerate() {
-            if let Err((message, help)) = filled(&tag.key) {
-                let mut path: Vec<Step> = key.iter().map(|key| (*key).into()).collect();
-                path.extend([index.into(), "key".into()]);
-                found.add(path, message, help);
-            }
-        }
+    for (index, tag) in approved.tags.iter().enumerate() {
+        let entry = below(&at("tags"), index);
+        found.tag(&entry, &tag.key, &tag.value);
+        found.accounts(&entry, &tag.accounts);
     }
-    found.each(&["images", "approved", "azure_publishers"], &approved.azure_publishers, filled);
-    found.each(&["images", "approved", "gcp_projects"], &approved.gcp_projects, filled);
+    found.listed(at("watermarks"), "watermark", &approved.watermarks, names::watermark);
+    found.listed(at("azure_publishers"), "publisher", &approved.azure_publishers, names::publisher);
+    found.listed(at("gcp_projects"), "project", &approved.gcp_projects, names::project);
     found.each(&["images", "ancestors"], &policy.images.ancestors, |text| {
-        owner(text, &["self", "amazon", "vendors"])
+        owner(text, &["self", "amazon", "organization", "vendors"])
     });
+    for (index, builder) in policy.images.builders.iter().enumerate() {
+        let entry: Vec<Step> = vec!["images".into(), "builders".into(), index.into()];
+        found.test(below(&entry, "principal"), principal(&builder.principal));
+        found.accounts(&entry, &builder.accounts);
+    }
     if policy.images.max_age_days == Some(0) {
         found.add(
             vec!["images".into(), "max_age_days".into()],
             "no image is less than a day old for long",
             "write a number of days from 1 up, or leave the key out for no bound",
         );
+    }
+    for (index, tag) in policy.images.scope.tags.iter().enumerate() {
+        let entry: Vec<Step> = vec!["images".into(), "scope".into(), "tags".into(), index.into()];
+        found.tag(&entry, &tag.key, &tag.value);
     }
     found.each(&["images", "scope", "subnets"], &policy.images.scope.subnets, |id| {
         if is_id(id, "subnet-") {
@@ -115,6 +157,13 @@ fn images(policy: &Policy, found: &mut Found) {
             "ids are exact: `subnet-` and 8 or 17 digits or letters a to f",
         )
     });
+}
+
+/// The path of what is below another.
+fn below(path: &[Step], step: impl Into<Step>) -> Vec<Step> {
+    let mut path = path.to_vec();
+    path.push(step.into());
+    path
 }
 
 fn trusted(policy: &Policy, found: &mut Found) {
@@ -190,26 +239,28 @@ fn uploads(policy: &Policy, found: &mut Found) {
 
 fn containers(policy: &Policy, found: &mut Found) {
     let containers = &policy.containers;
-    found.each(&["containers", "registries"], &containers.registries, |pattern| {
-        if pattern.contains("://") {
-            return wrong(
-                format!("`{pattern}` is no image name"),
-                "write it as in an image reference, without a scheme: `registry.example.com/team/*`",
-            );
-        }
-        filled(pattern)
-    });
-    found.each(&["containers", "suspicious_binaries"], &containers.suspicious_binaries, |name| {
-        if name.contains('/') {
-            return wrong(
-                format!("`{name}` is a path"),
-                "write the program's name alone: it is told by its name wherever it lies",
-            );
-        }
-        filled(name)
-    });
-    found.each(&["containers", "namespaces", "internal_only"], &containers.namespaces.internal_only, filled);
-    found.each(&["containers", "namespaces", "fixed_tags"], &containers.namespaces.fixed_tags, filled);
+    found.each(&["containers", "registries"], &containers.registries, names::container_image);
+    found.each(&["containers", "suspicious_binaries"], &containers.suspicious_binaries, names::program);
+    let namespaces = &containers.namespaces;
+    found.each(&["containers", "namespaces", "internal_only"], &namespaces.internal_only, names::namespace);
+    found.each(&["containers", "namespaces", "fixed_tags"], &namespaces.fixed_tags, names::namespace);
+}
+
+fn amounts(policy: &Policy, known: &[&str], found: &mut Found) {
+    if policy.notify.storm.after == 0 {
+        found.add(
+            vec!["notify".into(), "storm".into(), "after".into()],
+            "with 0 no alert is published singly",
+            "write how many alerts of one detection are published before they become a summary, from 1 up",
+        );
+    }
+    if usize::try_from(policy.risk.distinct).is_ok_and(|distinct| distinct >= known.len()) {
+        found.add(
+            vec!["risk".into(), "distinct".into()],
+            format!("there are no more than {} detections, so that no repository is ever told", known.len()),
+            "write a smaller number, such as `3`",
+        );
+    }
 }
 
 fn suppress(suppression: &Suppression, index: usize, known: &[&str], found: &mut Found) {
@@ -222,17 +273,11 @@ fn suppress(suppression: &Suppression, index: usize, known: &[&str], found: &mut
             detection_help(pattern, known),
         );
     }
-    let account = |pattern: &str| {
-        if !pattern.is_empty() && pattern.bytes().all(|byte| byte.is_ascii_digit() || b"*?".contains(&byte)) {
-            return Ok(());
-        }
-        wrong(format!("`{pattern}` is no account id"), "an account id is 12 digits; write it in quotes")
-    };
     let tests = [
         ("repository", suppression.repository.as_deref().map(repository)),
-        ("image", suppression.image.as_deref().map(filled)),
+        ("image", suppression.image.as_deref().map(names::any_image)),
         ("principal", suppression.principal.as_deref().map(principal)),
-        ("account", suppression.account.as_deref().map(account)),
+        ("account", suppression.account.as_deref().map(names::account_pattern)),
     ];
     for (key, outcome) in tests {
         if let Some(Err((message, help))) = outcome {
@@ -252,59 +297,4 @@ fn detection_help(word: &str, known: &[&str]) -> String {
     let hint = nearest(word, known.iter().copied())
         .map_or_else(String::new, |near| format!("did you mean `{near}`? "));
     format!("{hint}`imagewarden detections` lists them all")
-}
-
-/// An account id or one of the words that stand for accounts.
-fn owner(text: &str, words: &[&str]) -> Test {
-    if words.contains(&text) || (text.len() == 12 && text.bytes().all(|byte| byte.is_ascii_digit())) {
-        return Ok(());
-    }
-    let listed: Vec<String> = words.iter().map(|word| format!("`{word}`")).collect();
-    let or = format!("write an account id of 12 digits in quotes, or {}", listed.join(", "));
-    match text {
-        "aws-marketplace" | "aws-backup-vault" => wrong(
-            format!("`{text}` is an alias that many sellers share, and approves nobody"),
-            format!("list the seller's account: {or}"),
-        ),
-        "vendors" => wrong("`vendors` holds for `images.ancestors` only", or),
-        _ => wrong(format!("`{text}` is no account"), or),
-    }
-}
-
-/// `ami-` and the like with eight or seventeen hexadecimal digits.
-pub(crate) fn is_id(text: &str, prefix: &str) -> bool {
-    text.strip_prefix(prefix).is_some_and(|digits| {
-        matches!(digits.len(), 8 | 17)
-            && digits.bytes().all(|byte| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte))
-    })
-}
-
-fn filled(text: &str) -> Test {
-    if text.trim().is_empty() {
-        return wrong("an empty text matches nothing", "write a name or a pattern, or take the entry out");
-    }
-    Ok(())
-}
-
-fn repository(pattern: &str) -> Test {
-    filled(pattern)?;
-    let allowed = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"._-/*?".contains(&byte);
-    if pattern.contains(".dkr.ecr.") || !pattern.bytes().all(allowed) {
-        return wrong(
-            format!("`{pattern}` matches no repository"),
-            "write the repository's name alone, without registry or tag: `team/app`, `team/*`",
-        );
-    }
-    Ok(())
-}
-
-fn principal(pattern: &str) -> Test {
-    filled(pattern)?;
-    if pattern.contains(":assumed-role/") {
-        return wrong(
-            format!("`{pattern}` is a session, and principals are judged by their role"),
-            "write the role's ARN with its path: `arn:aws:iam::*:role/ci/*`",
-        );
-    }
-    Ok(())
 }
