@@ -162,3 +162,136 @@ fn what_cloud_init_finds_in_disguise_is_found() {
         compare(found, &decode(&std::fs::read(file).unwrap()));
     }
 }
+
+/// What cloud-init finds is found; more may be, since others read more tolerantly.
+fn covers(found: &Value, decoded: &Decoded, what: &str) {
+    // PyYAML breaks a line at LS and PS and keeps the character. What is read here has LF.
+    let bare = |text: &str| {
+        let text = text.replace(['\u{2028}', '\u{2029}'], "\n");
+        text.trim_matches(|c: char| c.is_whitespace() || ('\u{1c}'..='\u{1f}').contains(&c)).to_owned()
+    };
+    let scripts: Vec<String> = scripts(decoded).into_iter().map(|(_, text)| bare(text)).collect();
+    for part in found["parts"].as_array().unwrap() {
+        match part["type"].as_str().unwrap() {
+            "text/cloud-config" => {
+                for command in texts(&part["config"]["commands"]["runcmd"]) {
+                    assert!(scripts.iter().any(|script| script == command), "{what}: no {command:?}");
+                }
+            }
+            "text/x-shellscript" | "text/part-handler" => {
+                let text = bare(&payload(&part["payload"]));
+                assert!(scripts.contains(&text), "{what}: no {text:?} in {scripts:?}");
+            }
+            // Nothing runs these.
+            other => assert_eq!(other, "text/plain", "{what}"),
+        }
+    }
+    for url in texts(&found["urls"]).filter(|url| !url.starts_with('#')) {
+        let included =
+            |piece: &Piece| matches!(&piece.content, Content::Include { url: found } if found == url);
+        assert!(decoded.pieces.iter().any(included), "{what}: {url} is not included");
+    }
+}
+
+/// Every character at which Python or YAML may break a line, and those that only look like it.
+const BREAKS: [&str; 14] = [
+    "\n", "\r", "\r\n", "\u{b}", "\u{c}", "\u{1c}", "\u{1d}", "\u{1e}", "\u{1f}", "\u{85}", "\u{2028}",
+    "\u{2029}", "\u{a0}", "\t",
+];
+
+fn written(directory: &Path, inputs: &[String]) -> Vec<PathBuf> {
+    let write = |(number, input): (usize, &String)| {
+        let path = directory.join(number.to_string());
+        std::fs::write(&path, input).unwrap();
+        path
+    };
+    inputs.iter().enumerate().map(write).collect()
+}
+
+#[test]
+fn lines_break_where_cloud_init_and_its_parsers_break_them() {
+    let mut inputs = Vec::new();
+    for end in BREAKS {
+        inputs.extend([
+            format!("{end}#!/bin/sh\nid\n"),
+            format!("{end}#cloud-config\nruncmd: [id]\n"),
+            format!("{end}#include\nhttps://a.example/x\n"),
+            format!("{end}#part-handler\nimport os\n"),
+            format!("#include\n# a note{end}https://a.example/x\nhttps://a.example/y\n"),
+            format!("#include https://a.example/z{end}https://a.example/x\n"),
+            format!("#cloud-config\n# a note{end}runcmd:{end} - id{end}"),
+            format!("#cloud-config\npackages: [jq]{end}runcmd:{end}- id -u{end}- echo b{end}"),
+            format!("#cloud-config-archive\n- |\n  #!/bin/sh\n  id\n# a note{end}- type: text/x-shellscript{end}  content: |{end}   #!/bin/sh{end}   ls{end}"),
+            format!(
+                "MIME-Version: 1.0{end}Content-Type: multipart/mixed; boundary=\"b\"{end}{end}--b{end}Content-Type: text/x-shellscript{end}{end}#!/bin/sh\nid\n{end}--b--{end}"
+            ),
+        ]);
+    }
+    for head in [
+        "Content-Type: multipart/mixed; boundary*0=a; boundary*1=b\nMIME-Version: 1.0",
+        "Content-Type: multipart/mixed; boundary*=utf-8''a%62\nMIME-Version: 1.0",
+        "Content-Type: multipart/mixed;\n boundary=\"ab\"\nMIME-Version: 1.0",
+        "#!/bin/sh: x\nMIME-Version: 1.0\nContent-Type: multipart/mixed; boundary=ab",
+        "x/y.z: 1\nMIME-Version: 1.0\nContent-Type: multipart/mixed; boundary=ab",
+        "MIME-Version: 1.0\nContent-Type: multipart/mixed \u{1c}; boundary=ab",
+    ] {
+        inputs.push(format!("{head}\n\n--ab\nContent-Type: text/x-shellscript\n\n#!/bin/sh\nid\n--ab--\n"));
+    }
+    let directory = tempfile::tempdir().unwrap();
+    let files = written(directory.path(), &inputs);
+    let found = oracle(&files);
+    assert_eq!(found.len(), files.len());
+    let mut parts = 0;
+    for (found, input) in found.iter().zip(&inputs) {
+        covers(found, &decode(input.as_bytes()), &format!("{input:?}"));
+        parts += found["parts"].as_array().unwrap().len();
+    }
+    assert!(parts > 60, "cloud-init found only {parts} parts");
+}
+
+#[test]
+fn templates_render_as_cloud_init_renders_them() {
+    let templates = [
+        "a{# c #}b",
+        "{{ 'a' ~ \"b\" }}c",
+        "{{ 'a' 'b' }}",
+        "{{ '\\x61\\n\\'b\\u0063\\144' }}",
+        "{{ ['a','b']|join }}{{ '-'.join(['x','y']) }}",
+        "{{ 'cba'|reverse }}{{ 'fed'[::-1] }}{{ 'abcdef'[1:3] }}{{ 'abc'[-1] }}",
+        "{{ 'axc'|replace('x', 'b') }}{{ 'q'.replace('q', 'd') }}",
+        "{{ '%s-%s' % ('a', 1) }}{{ '{}{}'.format('x', 'y') }}{{ '%s'|format('z') }}",
+        "{% set a = 'x' %}\n{% set b = a ~ 'y' %}\n{{ b }}",
+        "{% set a %}lo{{ 'ng' }}{% endset %}{{ a|upper }}",
+        "{% for c in ['a', 'b'] %}{{ c }};{% endfor %}",
+        "{% for c in 'abc' %}{{ c }}{% endfor %}",
+        "{% macro m(x, y) %}{{ x }}-{{ y }}{% endmacro %}{{ m('a', 'b') }}",
+        "{% if true %}a{% else %}b{% endif %}{% if 0 %}c{% elif 1 %}d{% endif %}",
+        "{% filter reverse %}cba{% endfilter %}",
+        "{% raw %}{{ a }}{% endraw %}",
+        "a \n {%- if 1 -%} \n b{% endif %}\nc",
+        "cu{# x #}\nrl{% if 1 %}\n now{% endif %}\n",
+        "{{ {'k': 'v'}['k'] }}{{ {'k': 'w'}.k }}{{ ['a', 'b'][1] }}",
+        "{{ '}}' }}{{ 'a' if 1 == 1 else 'b' }}",
+        "{% set l = [] %}{% do l.append('a') %}{% do l.append('b') %}{{ l|join }}",
+        "{{ 'ab'|list|join('.') }}{{ 'AB'|lower }}{{ ' x '|trim }}{{ ['p','q']|first }}{{ 'r s'.split()[1] }}",
+        "a\rb\r\nc",
+    ];
+    let input: Vec<String> = templates.iter().map(|template| format!("#!/bin/sh\n{template}\n")).collect();
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/oracle/jinja_render.py");
+    let mut child = Command::new(PYTHON)
+        .arg("-B")
+        .arg(script)
+        .stdin(std::process::Stdio::piped())
+        .stdout(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    child.stdin.take().unwrap().write_all(serde_json::to_string(&input).unwrap().as_bytes()).unwrap();
+    let output = child.wait_with_output().unwrap();
+    let rendered: Vec<String> = serde_json::from_slice(&output.stdout).expect("what Jinja2 rendered");
+    for (template, wanted) in input.iter().zip(rendered) {
+        let decoded = decode(format!("## template: jinja\n{template}").as_bytes());
+        let all = scripts(&decoded);
+        let found = all.first().map_or("", |(_, text)| *text);
+        assert_eq!(found.trim(), wanted.trim(), "{template}");
+    }
+}

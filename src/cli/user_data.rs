@@ -93,6 +93,6 @@ fn severity_of(inspection: &Inspection) -> Option<Severity> {
         Conclusion::Suspicious if inspection.critical => Some(Severity::Critical),
         Conclusion::Suspicious => Some(Severity::High),
         Conclusion::Signals | Conclusion::Undecodable => Some(Severity::Low),
-        Conclusion::Clean => None,
+        Conclusion::Clean | Conclusion::NotUserData => None,
     }
 }

@@ -166,6 +166,16 @@ fn conclude(activity: &Activity, context: &Context<'_>, of: &UserDataOf, bytes: 
             Verdict::Pass(format!("signals: {}, score {} of 50", ids.join(" "), inspection.score).into())
         }
         Conclusion::Clean => Verdict::Pass("clean: nothing in the user data was a signal".into()),
+        Conclusion::NotUserData => match inspection.undecoded {
+            // An agent in the image may read it.
+            Some(why) => Verdict::CannotTell(Reason::new(
+                "user-data-undecodable",
+                format!("User data was not inspected in full: {why}."),
+            )),
+            None => Verdict::Pass(
+                "no user data: nothing in it is what cloud-init, EC2Launch or Ignition acts on".into(),
+            ),
+        },
     }
 }
 

@@ -30,7 +30,7 @@ pub fn gather(facts: &Facts, trust: &Trust, launched: &Launched, hosts: &mut Hos
                 Content::Script { text, .. } | Content::File { text, .. } => text,
                 Content::Setting { value, .. } => value,
                 Content::Include { url } => url,
-                Content::Undecodable { .. } => continue,
+                Content::Undecodable { .. } | Content::Odd { .. } => continue,
             };
             for url in Url::all(text) {
                 let named = matches!(url.kind(), HostKind::Name | HostKind::PublicAddress);

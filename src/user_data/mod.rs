@@ -51,6 +51,19 @@ pub enum Content {
         /// Length of the bytes.
         len: usize,
     },
+    /// Something about the user data that tells of its maker.
+    Odd { what: Odd, text: String },
+}
+
+/// What is odd about a user data.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Odd {
+    /// It is short enough to launch with, and goes over a bound when decoded. Nothing honest does.
+    OverBound,
+    /// A template puts text together from pieces.
+    BuiltText,
+    /// A template holds what is not known before it is rendered.
+    Unrendered,
 }
 
 /// The language a script is written in.
@@ -104,4 +117,7 @@ pub enum Conclusion {
     Suspicious,
     /// A layer could not be decoded, and what could be was not suspicious.
     Undecodable,
+    /// Nothing in it is what cloud-init, EC2Launch or Ignition acts on, or looks like a script.
+    #[serde(rename = "not-user-data")]
+    NotUserData,
 }

@@ -56,6 +56,7 @@ fn verdict(conclusion: Conclusion) -> (&'static str, Style) {
         Conclusion::Signals => ("signals", coloured(AnsiColor::Yellow)),
         Conclusion::Suspicious => ("suspicious", coloured(AnsiColor::Red)),
         Conclusion::Undecodable => ("undecodable", coloured(AnsiColor::Magenta)),
+        Conclusion::NotUserData => ("no user data", coloured(AnsiColor::Magenta)),
     }
 }
 

@@ -1,8 +1,8 @@
 //! `#cloud-config-archive`: a YAML list of parts. `#cloud-config-jsonp`: a JSON patch of cloud-config.
 
 use super::sniff::{self, Format};
-use super::tree::{self, Ref};
-use super::{At, Decoder, Kind, Language, Layer, MAX_PARTS, cloud_config, salvage};
+use super::tree::{self, Fault, Ref};
+use super::{At, Decoder, Kind, LAST_PARTS, Language, Layer, MOST_PARTS, cloud_config, salvage};
 
 /// Decodes an archive: entries are texts, or mappings with `content` and perhaps `type`.
 pub(super) fn decode(decoder: &mut Decoder, at: &At, text: &str) -> Layer {
@@ -10,21 +10,24 @@ pub(super) fn decode(decoder: &mut Decoder, at: &At, text: &str) -> Layer {
     let tree = tree::from_yaml(text);
     let mut error = tree.error.clone();
     let mut number = 0_usize;
-    for entry in tree.roots().flat_map(Ref::each) {
+    let entries: Vec<Ref<'_>> = tree.roots().flat_map(Ref::each).collect();
+    for (index, entry) in entries.iter().copied().enumerate() {
         let node = entry.get("content").unwrap_or(entry);
         let Some(content) = node.bytes() else {
             if error.is_none() && entry.len() > 0 && entry.get("content").is_none() {
-                error = Some("archive: an entry without content".to_owned());
+                error = Some(Fault::broken("archive: an entry without content"));
             }
             continue;
         };
         number += 1;
         let at = at.deeper(&format!("part {number}"));
-        if !decoder.part() {
-            let reason = format!("more than {MAX_PARTS} parts");
-            layer.children.push(decoder.undecodable(&at, content, &reason));
-            error = error.or(Some(reason));
-            break;
+        if !decoder.part(&at) && index + LAST_PARTS < entries.len() {
+            if error.is_none() {
+                let reason = format!("more than {MOST_PARTS} parts");
+                layer.children.push(decoder.undecodable(&at, content, &reason));
+                error = Some(Fault::bound(&reason));
+            }
+            continue;
         }
         let declared = entry.text_at(&["type"]).or_else(|| {
             // Without type and header it is cloud-config.
@@ -71,7 +74,7 @@ pub(super) fn json_patch(decoder: &mut Decoder, at: &At, text: &str) -> Layer {
             cloud_config::walk(decoder, &at, &key, value, 0);
         }
     }
-    let error = tree.error.or(decoder.over.then(|| "JSON: expands beyond the bounds".to_owned()));
+    let error = tree.error.or(decoder.over.then(|| Fault::bound("JSON: expands beyond the bounds")));
     decoder.over = over;
     if let Some(error) = error {
         salvage::hand_on(decoder, &at, text, &error, Language::Shell, &mut layer);

@@ -2,7 +2,7 @@
 //! `describe-launch-template-versions`, `describe-launch-configurations`, or its text output.
 
 use super::tree::{Ref, Tree};
-use super::{At, Decoder, Kind, Layer, base64_text};
+use super::{At, Decoder, Kind, Layer, MOST_PARTS, base64_text};
 
 /// Decodes the user data in JSON; `None` when there is none, or when this is not the outermost layer.
 pub(super) fn decode(decoder: &mut Decoder, at: &At, text: &str, tree: &Tree<'_>) -> Option<Layer> {
@@ -29,10 +29,10 @@ pub(super) fn decode(decoder: &mut Decoder, at: &At, text: &str, tree: &Tree<'_>
     decoder.transport_seen = true;
     let mut layer = Layer::leaf(Kind::AwsCli, at, text.len());
     let alone = found.len() == 1;
-    for (name, value) in found {
+    for (index, (name, value)) in found.into_iter().enumerate() {
         let at = if alone { at.clone() } else { at.inside(&name) };
-        if !decoder.part() {
-            layer.children.push(decoder.undecodable(&at, text.as_bytes(), "more than 64 parts"));
+        if index >= MOST_PARTS {
+            layer.children.push(decoder.undecodable(&at, text.as_bytes(), "more than 256 versions"));
             break;
         }
         let value = value.text().unwrap_or_default();

@@ -1,6 +1,6 @@
 //! Bottlerocket: TOML settings, with containers and commands that run at first boot.
 
-use super::tree::{self, Ref};
+use super::tree::{self, Fault, Ref};
 use super::{At, Decoder, Kind, Language, Layer, base64_text, cloud_config, salvage};
 
 /// Decodes settings. Where the whole does not parse, every table is tried by itself.
@@ -8,18 +8,18 @@ pub(super) fn decode(decoder: &mut Decoder, at: &At, text: &str) -> Layer {
     let mut layer = Layer::leaf(Kind::Bottlerocket, at, text.len());
     let at = at.inside("bottlerocket");
     let over = std::mem::take(&mut decoder.over);
-    let error = match text.parse::<toml::Table>() {
+    let error = match parse(text) {
         Ok(table) => {
             document(decoder, &at, table, &mut layer);
-            decoder.over.then(|| "TOML: over the bounds".to_owned())
+            decoder.over.then(|| Fault::bound("TOML: over the bounds"))
         }
         Err(error) => {
             for table in tables(text).take(512) {
-                if let Ok(table) = table.parse::<toml::Table>() {
+                if let Ok(table) = parse(table) {
                     document(decoder, &at, table, &mut layer);
                 }
             }
-            Some(format!("TOML: {}", error.message()))
+            Some(error)
         }
     };
     decoder.over = over;
@@ -27,6 +27,23 @@ pub(super) fn decode(decoder: &mut Decoder, at: &At, text: &str) -> Layer {
         salvage::hand_on(decoder, &at, text, &error, Language::Shell, &mut layer);
     }
     layer
+}
+
+/// Parses TOML. What a dotted key costs grows with the square of its length, so long ones are refused.
+fn parse(text: &str) -> Result<toml::Table, Fault> {
+    const MOST_DOTS: usize = 128;
+    let mut dots = 0;
+    for byte in text.bytes() {
+        match byte {
+            b'.' => dots += 1,
+            b'\n' | b'=' | b'[' | b']' | b'{' | b'}' | b',' | b'#' => dots = 0,
+            _ => {}
+        }
+        if dots > MOST_DOTS {
+            return Err(Fault::bound("TOML: a key of more than 128 parts"));
+        }
+    }
+    text.parse().map_err(|error: toml::de::Error| Fault::broken(format!("TOML: {}", error.message())))
 }
 
 /// The text cut before every line that starts a table.

@@ -27,9 +27,59 @@ pub(super) fn is_utf16(bytes: &[u8]) -> bool {
     endianness(bytes).is_some()
 }
 
-/// Without byte order mark and leading white space.
+/// Without byte order marks and what counts as white space in front.
 pub(super) fn trimmed(bytes: &[u8]) -> &[u8] {
-    bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes).trim_ascii_start()
+    let mut rest = bytes;
+    loop {
+        let next = rest.strip_prefix(b"\xef\xbb\xbf").unwrap_or(rest).trim_ascii_start();
+        let next = match next {
+            [0xb | 0x1c..=0x1f, after @ ..] => after,
+            _ => next,
+        };
+        if next.len() == rest.len() {
+            return rest;
+        }
+        rest = next;
+    }
+}
+
+/// What a consumer takes off before it looks for a header: all that Python's `str.lstrip` does (FS to US
+/// among it), byte order marks, and characters without width.
+pub(super) fn is_lead(c: char) -> bool {
+    c.is_whitespace()
+        || matches!(c, '\u{1c}'..='\u{1f}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2060}' | '\u{feff}')
+}
+
+/// Text without odd characters in front of it. Its lines keep their numbers.
+pub(super) fn without_lead(text: Cow<'_, str>) -> Cow<'_, str> {
+    let length = text.len() - text.trim_start_matches(is_lead).len();
+    let lead = text.get(..length).unwrap_or_default();
+    if lead.bytes().all(|b| matches!(b, b'\n' | b' ')) {
+        return text;
+    }
+    let mut plain = "\n".repeat(lead.matches('\n').count());
+    plain.push_str(text.get(length..).unwrap_or_default());
+    Cow::Owned(plain)
+}
+
+/// Text with every line break that YAML 1.1 knows made LF: CR, NEL, LS, PS.
+pub(super) fn yaml_breaks(text: &str) -> Cow<'_, str> {
+    const BREAKS: [char; 4] = ['\r', '\u{85}', '\u{2028}', '\u{2029}'];
+    if !text.contains(BREAKS) {
+        return Cow::Borrowed(text);
+    }
+    Cow::Owned(text.replace("\r\n", "\n").replace(BREAKS, "\n"))
+}
+
+/// The lines as Python's `str.splitlines` gives them.
+pub(super) fn python_lines(text: &str) -> impl Iterator<Item = &str> {
+    let ends = |c: char| {
+        matches!(
+            c,
+            '\n' | '\r' | '\u{b}' | '\u{c}' | '\u{1c}'..='\u{1e}' | '\u{85}' | '\u{2028}' | '\u{2029}'
+        )
+    };
+    text.split(ends)
 }
 
 /// Up to `most` bytes of the text, cut at a character.

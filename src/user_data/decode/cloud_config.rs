@@ -1,7 +1,7 @@
 //! `#cloud-config`: flattened into scripts, files, includes and settings.
 
 use super::interpreter::shell_join;
-use super::tree::{self, Ref};
+use super::tree::{self, Fault, Ref};
 use super::{At, Content, Decoder, Kind, Language, Layer, salvage, write_files};
 
 /// Keys whose value is a list of commands: a string each for a shell, or a list of words.
@@ -47,11 +47,11 @@ pub(super) fn decode(decoder: &mut Decoder, at: &At, text: &str) -> Layer {
                 top(decoder, &at, entries, &mut layer, 0);
             }
             None if root.text().is_none() && root.items().is_none() => {}
-            None => error = error.or_else(|| Some("YAML: no mapping at the top".to_owned())),
+            None => error = error.or_else(|| Some(Fault::broken("YAML: no mapping at the top"))),
         }
     }
     if decoder.over {
-        error = error.or_else(|| Some("YAML: expands beyond the bounds".to_owned()));
+        error = error.or_else(|| Some(Fault::bound("YAML: expands beyond the bounds")));
     }
     decoder.over = over;
     if let Some(error) = error {

@@ -14,7 +14,7 @@ pub(super) fn decode(url: &str) -> Option<Vec<u8>> {
     Some(bytes)
 }
 
-fn percent_decoded(text: &str) -> Vec<u8> {
+pub(super) fn percent_decoded(text: &str) -> Vec<u8> {
     let hex = |byte: Option<u8>| byte.and_then(|byte| char::from(byte).to_digit(16));
     let mut out = Vec::with_capacity(text.len());
     let mut bytes = text.bytes();

@@ -1,6 +1,6 @@
 //! EC2Launch v2 YAML: `version: 1.x` and a list of tasks.
 
-use super::tree::{self, Ref};
+use super::tree::{self, Fault, Ref};
 use super::{At, Content, Decoder, Kind, Language, Layer, cloud_config, salvage, write_files};
 
 pub(super) fn decode(decoder: &mut Decoder, at: &At, text: &str) -> Layer {
@@ -21,7 +21,7 @@ pub(super) fn decode(decoder: &mut Decoder, at: &At, text: &str) -> Layer {
             run(decoder, &at, name, node, &mut layer);
         }
     }
-    let error = tree.error.clone().or(decoder.over.then(|| "YAML: expands beyond the bounds".to_owned()));
+    let error = tree.error.clone().or(decoder.over.then(|| Fault::bound("YAML: expands beyond the bounds")));
     decoder.over = over;
     if let Some(error) = error {
         salvage::hand_on(decoder, &at, text, &error, Language::PowerShell, &mut layer);
@@ -36,7 +36,8 @@ fn run(decoder: &mut Decoder, at: &At, task: &str, input: Ref<'_>, layer: &mut L
             let batch = input.text_at(&["type"]).is_some_and(|kind| kind.eq_ignore_ascii_case("batch"));
             let language = if batch { Language::Batch } else { Language::PowerShell };
             if let Some(text) = content {
-                decoder.emit(at, Content::Script { language, text: text.to_owned() });
+                let text = super::interpreter::lines_of(language, text);
+                decoder.emit(at, Content::Script { language, text });
             }
             if let Some(arguments) = input.get("arguments").map(words).filter(|words| !words.is_empty()) {
                 let at = at.suffix(".arguments");
@@ -51,7 +52,14 @@ fn run(decoder: &mut Decoder, at: &At, task: &str, input: Ref<'_>, layer: &mut L
         }
         "writeFile" => {
             let target = input.text_at(&["destination"]).unwrap_or_default();
-            write_files::write(decoder, at, target, content.unwrap_or_default().as_bytes(), false, layer);
+            write_files::write(
+                decoder,
+                at,
+                target,
+                content.unwrap_or_default().as_bytes(),
+                (false, false),
+                layer,
+            );
         }
         "setAdminAccount" => {
             decoder.setting(at, "users.name", input.text_at(&["name"]).unwrap_or("Administrator"));

@@ -1,6 +1,6 @@
 //! Ignition JSON (Fedora CoreOS, Flatcar), versions 2 and 3.
 
-use super::tree::{Ref, Tree};
+use super::tree::{Fault, Ref, Tree};
 use super::{
     At, Content, Decoder, Kind, Language, Layer, cloud_config, data_url, gzip, salvage, write_files,
 };
@@ -17,13 +17,13 @@ pub(super) fn decode(decoder: &mut Decoder, at: &At, text: &str, tree: &Tree<'_>
     if let Some(root) = root {
         configuration(decoder, &at.inside("ignition"), root, &mut layer);
     }
-    let error = tree.error.clone().or(decoder.over.then(|| "Ignition: over the bounds".to_owned()));
+    let error = tree.error.clone().or(decoder.over.then(|| Fault::bound("Ignition: over the bounds")));
     decoder.over = over;
     if let Some(error) = error {
         salvage::hand_on(decoder, at, text, &error, Language::Shell, &mut layer);
         let at = at.inside("salvaged").encoded();
         for bytes in text.split('"').filter_map(data_url::decode) {
-            write_files::write(decoder, &at, "", &bytes, false, &mut layer);
+            write_files::write(decoder, &at, "", &bytes, (false, false), &mut layer);
         }
     }
     Some(layer)
@@ -54,8 +54,11 @@ fn configuration(decoder: &mut Decoder, at: &At, root: Ref<'_>, layer: &mut Laye
         let target = file.text_at(&["path"]).unwrap_or_default();
         let appended =
             file.get("append").filter(|append| append.len() > 0).map(Ref::each).unwrap_or_default();
-        for contents in file.get("contents").into_iter().chain(appended) {
-            write(decoder, &at, target, contents, layer);
+        if let Some(contents) = file.get("contents") {
+            write(decoder, &at, target, contents, false, layer);
+        }
+        for contents in appended {
+            write(decoder, &at, target, contents, true, layer);
         }
     }
     for (index, unit) in list(root, "systemd", "units").into_iter().enumerate() {
@@ -102,11 +105,11 @@ fn nested(decoder: &mut Decoder, at: &At, source: Ref<'_>, layer: &mut Layer) {
 }
 
 /// A file's content: in a `data:` URL, or fetched.
-fn write(decoder: &mut Decoder, at: &At, target: &str, contents: Ref<'_>, layer: &mut Layer) {
+fn write(decoder: &mut Decoder, at: &At, target: &str, contents: Ref<'_>, append: bool, layer: &mut Layer) {
     let Some(url) = contents.text_at(&["source"]).or_else(|| contents.text_at(&["inline"])) else { return };
     let Some(bytes) = data_url::decode(url) else {
         if contents.get("inline").is_some() {
-            write_files::write(decoder, at, target, url.as_bytes(), false, layer);
+            write_files::write(decoder, at, target, url.as_bytes(), (false, append), layer);
         } else {
             decoder.include(at, url);
         }
@@ -117,7 +120,7 @@ fn write(decoder: &mut Decoder, at: &At, target: &str, contents: Ref<'_>, layer:
     let mut file = Layer::leaf(Kind::File, &at, url.len());
     file.note(&target.chars().filter(|c| !c.is_control()).take(200).collect::<String>());
     let compressed = contents.text_at(&["compression"]).is_some_and(|c| c == "gzip") || gzip::is(&bytes);
-    write_files::write(decoder, &at, target, &bytes, compressed, &mut file);
+    write_files::write(decoder, &at, target, &bytes, (compressed, append), &mut file);
     layer.children.push(file);
 }
 

@@ -62,6 +62,16 @@ pub(super) fn boothook(decoder: &mut Decoder, at: &At, text: &str) -> Layer {
     decoder.script(at, Kind::Boothook, of(body.unwrap_or(start)), text)
 }
 
+/// A script's text with the line breaks that its interpreter sees: CR alone is one to PowerShell, and
+/// nothing to cmd.
+pub(super) fn lines_of(language: Language, text: &str) -> String {
+    match language {
+        Language::PowerShell if text.contains('\r') => text.replace("\r\n", "\n").replace('\r', "\n"),
+        Language::Batch if text.contains('\r') => text.replace('\r', ""),
+        _ => text.to_owned(),
+    }
+}
+
 /// Joins words so that a shell reads them as the same words.
 pub(super) fn shell_join<'a>(words: impl IntoIterator<Item = &'a str>) -> String {
     let mut line = String::new();

@@ -3,9 +3,11 @@
 //!
 //! Parts are split here rather than by mailparse, which gives up on what `email` reads on from.
 
-use mailparse::{parse_content_type, parse_header};
+use std::collections::BTreeMap;
 
-use super::{At, Decoder, Kind, Layer, MAX_DEPTH, base64_text};
+use mailparse::parse_content_type;
+
+use super::{At, DEEPEST, Decoder, Kind, Layer, MAX_DEPTH, base64_text, bytes as encodings, data_url};
 
 /// Decodes a whole message.
 pub(super) fn decode(decoder: &mut Decoder, at: &At, bytes: &[u8]) -> Layer {
@@ -13,6 +15,7 @@ pub(super) fn decode(decoder: &mut Decoder, at: &At, bytes: &[u8]) -> Layer {
     let entity = Entity::read(bytes);
     if entity.is_multipart() {
         parts(decoder, at, &entity, &mut layer);
+        as_other_type(decoder, at, &entity, &mut layer);
     } else {
         let child = part(decoder, &at.deeper("part 1"), bytes);
         layer.children.push(child);
@@ -33,12 +36,18 @@ fn parts(decoder: &mut Decoder, at: &At, entity: &Entity, layer: &mut Layer) {
         layer.children.push(child);
         split.push(entity.body);
     }
-    for (index, bytes) in split.into_iter().enumerate() {
+    for index in Decoder::within(split.len()) {
+        let Some(bytes) = split.get(index) else { break };
         let at = at.deeper(&format!("part {}", index + 1));
-        if !decoder.part() {
-            let child = decoder.undecodable(&at, bytes, &format!("more than {} parts", super::MAX_PARTS));
+        // Parts within parts count as well. The last of the outermost are read in any case.
+        let last = at.depth <= 1 && index + super::LAST_PARTS >= split.len();
+        if !decoder.part(&at) && !last {
+            let child = decoder.undecodable(&at, bytes, &format!("more than {} parts", super::MOST_PARTS));
             layer.children.push(child);
-            break;
+            if at.depth > 1 {
+                break;
+            }
+            continue;
         }
         let child = part(decoder, &at, bytes);
         layer.children.push(child);
@@ -48,12 +57,16 @@ fn parts(decoder: &mut Decoder, at: &At, entity: &Entity, layer: &mut Layer) {
 /// One part: headers, then a body in some transfer encoding, or parts of its own.
 fn part(decoder: &mut Decoder, at: &At, bytes: &[u8]) -> Layer {
     if at.depth > MAX_DEPTH {
-        return decoder.undecodable(at, bytes, &format!("more than {MAX_DEPTH} nested layers"));
+        decoder.over_bound(at, &format!("more than {MAX_DEPTH} nested layers"));
+    }
+    if at.depth > DEEPEST {
+        return decoder.undecodable(at, bytes, &format!("more than {DEEPEST} nested layers"));
     }
     let entity = Entity::read(bytes);
     if entity.is_multipart() {
         let mut layer = Layer::leaf(Kind::Mime, at, bytes.len());
         parts(decoder, at, &entity, &mut layer);
+        as_other_type(decoder, at, &entity, &mut layer);
         return layer;
     }
     if entity.content_type.starts_with("message/") {
@@ -85,10 +98,21 @@ fn part(decoder: &mut Decoder, at: &At, bytes: &[u8]) -> Layer {
     layer
 }
 
+/// Reads a body once more as the first of its several types.
+fn as_other_type(decoder: &mut Decoder, at: &At, entity: &Entity, layer: &mut Layer) {
+    if let Some(declared) = &entity.other_type {
+        layer.note("several content types");
+        let child = decoder.layer(&at.deeper("body"), entity.body, Some(declared));
+        layer.children.push(child);
+    }
+}
+
 /// Headers that matter, and the body.
 struct Entity<'a> {
     /// Lower case, without parameters; empty when there is none.
     content_type: String,
+    /// The first of several types, where a later one is multipart.
+    other_type: Option<String>,
     boundary: Option<String>,
     transfer_encoding: String,
     body: &'a [u8],
@@ -97,24 +121,36 @@ struct Entity<'a> {
 impl<'a> Entity<'a> {
     fn read(bytes: &'a [u8]) -> Self {
         let (block, body) = split_headers(bytes);
-        // Raw values: `email` leaves RFC 2047 words as they are, and decoding them is not linear.
-        let (mut content_type, mut transfer_encoding) = (None, None);
-        let mut rest = block;
-        while let Ok((header, length)) = parse_header(rest) {
-            let value = || String::from_utf8_lossy(header.get_value_raw()).replace(['\r', '\n'], "");
-            if header.get_key_raw().eq_ignore_ascii_case(b"content-type") {
-                content_type = content_type.or_else(|| Some(parse_content_type(&value())));
-            } else if header.get_key_raw().eq_ignore_ascii_case(b"content-transfer-encoding") {
-                transfer_encoding = transfer_encoding.or_else(|| Some(value()));
-            }
-            rest = rest.get(length.max(1)..).unwrap_or_default();
-        }
-        Self {
-            boundary: content_type.as_ref().and_then(|ctype| ctype.params.get("boundary").cloned()),
-            content_type: content_type.map(|ctype| ctype.mimetype.to_ascii_lowercase()).unwrap_or_default(),
-            transfer_encoding: transfer_encoding.unwrap_or_default().trim().to_ascii_lowercase(),
+        let mut entity = Self {
+            content_type: String::new(),
+            other_type: None,
+            boundary: None,
+            transfer_encoding: String::new(),
             body,
+        };
+        let (mut typed, mut encoded) = (false, false);
+        // Raw values: `email` leaves RFC 2047 words as they are, and decoding them is not linear.
+        for (name, value) in headers(block) {
+            if name.eq_ignore_ascii_case(b"content-type") {
+                let parsed = parse_content_type(&value);
+                let kind = parsed.mimetype.trim_matches(encodings::is_lead).to_ascii_lowercase();
+                let multipart = kind.starts_with("multipart/");
+                if multipart && entity.boundary.is_none() {
+                    entity.boundary = boundary(&parsed.params);
+                }
+                if !typed {
+                    entity.content_type = kind;
+                } else if multipart && !entity.is_multipart() {
+                    // The first counts for `email`. Other readers take the last, so both are read.
+                    entity.other_type = Some(std::mem::replace(&mut entity.content_type, kind));
+                }
+                typed = true;
+            } else if name.eq_ignore_ascii_case(b"content-transfer-encoding") && !encoded {
+                entity.transfer_encoding = value.trim_matches(encodings::is_lead).to_ascii_lowercase();
+                encoded = true;
+            }
         }
+        entity
     }
 
     fn is_multipart(&self) -> bool {
@@ -122,13 +158,66 @@ impl<'a> Entity<'a> {
     }
 }
 
-/// The lines with their ends, and where each starts.
+/// Names and values of a header block, folded lines joined.
+fn headers(block: &[u8]) -> Vec<(&[u8], String)> {
+    const MOST: usize = 1024;
+    let mut headers: Vec<(&[u8], String)> = Vec::new();
+    for (_, line) in lines(block) {
+        let text = String::from_utf8_lossy(line);
+        let text = text.trim_end_matches(['\r', '\n']);
+        if line.starts_with(b" ") || line.starts_with(b"\t") {
+            if let Some((_, value)) = headers.last_mut() {
+                value.push_str(text);
+            }
+            continue;
+        }
+        if headers.len() == MOST {
+            break;
+        }
+        if let Some(end) = line.iter().position(|byte| *byte == b':') {
+            let value = text.split_once(':').map_or("", |(_, value)| value);
+            headers.push((line.get(..end).unwrap_or_default(), value.trim_start().to_owned()));
+        }
+    }
+    headers
+}
+
+/// The boundary, also in the pieces of RFC 2231: `boundary*0=a; boundary*1=b`, `boundary*=utf-8''a`.
+fn boundary(params: &BTreeMap<String, String>) -> Option<String> {
+    let plain = |value: &str| {
+        let value = value.rsplit_once('\'').map_or(value, |(_, value)| value);
+        String::from_utf8_lossy(&data_url::percent_decoded(value)).into_owned()
+    };
+    if let Some(whole) = params.get("boundary") {
+        return Some(whole.clone());
+    }
+    if let Some(whole) = params.get("boundary*") {
+        return Some(plain(whole));
+    }
+    let mut joined = String::new();
+    for number in 0..64 {
+        match (params.get(&format!("boundary*{number}")), params.get(&format!("boundary*{number}*"))) {
+            (Some(piece), _) => joined.push_str(piece),
+            (None, Some(piece)) => joined.push_str(&plain(piece)),
+            (None, None) => break,
+        }
+    }
+    (!joined.is_empty()).then_some(joined)
+}
+
+/// The lines with their ends, and where each starts. As for `email`, CR alone ends one, too.
 fn lines(bytes: &[u8]) -> impl Iterator<Item = (usize, &[u8])> {
     let mut start = 0;
-    bytes.split_inclusive(|byte| *byte == b'\n').map(move |line| {
+    std::iter::from_fn(move || {
+        let rest = bytes.get(start..).filter(|rest| !rest.is_empty())?;
+        let length = match rest.iter().position(|byte| matches!(byte, b'\n' | b'\r')) {
+            Some(end) if rest.get(end..end + 2) == Some(b"\r\n") => end + 2,
+            Some(end) => end + 1,
+            None => rest.len(),
+        };
         let at = start;
-        start += line.len();
-        (at, line)
+        start += length;
+        rest.get(..length).map(|line| (at, line))
     })
 }
 
@@ -149,7 +238,7 @@ fn split_headers(bytes: &[u8]) -> (&[u8], &[u8]) {
         }
         let folded = start > from && line.starts_with(b" ") || line.starts_with(b"\t");
         let name = text.split(|byte| *byte == b':').next().unwrap_or_default();
-        let named = name.len() < text.len() && !name.is_empty() && name.iter().all(u8::is_ascii_graphic);
+        let named = name.len() < text.len() && name.iter().all(u8::is_ascii_graphic);
         if !folded && !named {
             return (bytes.get(from..start).unwrap_or_default(), bytes.get(start..).unwrap_or_default());
         }

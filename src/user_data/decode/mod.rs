@@ -16,6 +16,7 @@ mod archive;
 mod aws_cli;
 mod base64_text;
 mod bottlerocket;
+mod budget;
 mod bytes;
 mod cloud_config;
 mod data_url;
@@ -30,6 +31,7 @@ mod mime;
 mod node_config;
 mod pod;
 mod salvage;
+mod shape;
 mod sniff;
 mod tree;
 mod windows;
@@ -38,25 +40,15 @@ mod write_files;
 #[cfg(test)]
 mod tests;
 
+use std::collections::HashMap;
+
 use sha2::{Digest, Sha256};
 
-use super::{Content, Language, Piece};
+use super::{Content, Language, Odd, Piece};
+use budget::{DEEPEST, LAST_PARTS, MAX_INFLATED, MAX_PIECES, MAX_VISITS, MOST_PARTS, TAIL};
+pub use budget::{MAX_DEPTH, MAX_LAYER, MAX_PARTS, MAX_TOTAL};
 pub use layer::{Kind, Layer};
 use sniff::Format;
-
-/// Nested layers (base64, gzip, MIME, archive, template) that are followed. cloud-init itself follows
-/// fewer: what stands deeper would not be run.
-pub const MAX_DEPTH: usize = 5;
-/// Bytes of one decoded layer that are kept: 1 MiB.
-pub const MAX_LAYER: usize = 1 << 20;
-/// Bytes decoded, and bytes of text handed on, in all: 4 MiB each.
-pub const MAX_TOTAL: usize = 4 << 20;
-/// MIME parts and archive entries in all.
-pub const MAX_PARTS: usize = 64;
-/// Pieces handed on in all. Commands beyond it are handed on joined into one.
-const MAX_PIECES: usize = 2048;
-/// YAML, JSON and TOML nodes walked in all, aliases followed each time they are met.
-const MAX_VISITS: usize = 50_000;
 
 /// What [`decode`] found.
 #[derive(Debug, Clone)]
@@ -71,6 +63,9 @@ pub struct Decoded {
     /// The first part whose declared content type is not what it holds, for a person:
     /// `part 2: declared text/cloud-config, holds a script`.
     pub mismatch: Option<String>,
+    /// Something in it is what cloud-init, EC2Launch or Ignition would act on, or a script without its
+    /// first line. Else it is no user data: a Makefile, a plan, a picture.
+    pub understood: bool,
 }
 
 /// Decodes user data, as EC2 holds it or once more in base64, or as the AWS CLI prints it.
@@ -79,16 +74,22 @@ pub struct Decoded {
 /// gives no pieces.
 #[must_use]
 pub fn decode(bytes: &[u8]) -> Decoded {
-    let mut decoder = Decoder::new();
+    let mut decoder = Decoder::new(bytes.len());
     let at = At { path: String::new(), depth: 0, encodings: 0 };
     let tree = decoder.layer(&at, bytes, None);
-    Decoded { tree, pieces: decoder.pieces, encodings: decoder.encodings, mismatch: decoder.mismatch }
+    Decoded {
+        tree,
+        pieces: decoder.pieces,
+        encodings: decoder.encodings,
+        mismatch: decoder.mismatch,
+        understood: decoder.understood,
+    }
 }
 
 /// What a cloud-config document runs, as one script: for a file such as `/etc/cloud/cloud.cfg.d/x.cfg`
 /// that a script writes.
 pub(crate) fn cloud_config_commands(text: &str) -> String {
-    let mut decoder = Decoder::new();
+    let mut decoder = Decoder::new(text.len());
     let at = At { path: String::new(), depth: 0, encodings: 0 };
     decoder.layer(&at, text.as_bytes(), Some("text/cloud-config"));
     let mut script = String::new();
@@ -155,9 +156,15 @@ fn push_clean(path: &mut String, name: &str) {
 /// The state of one decoding: what was found, and what may still be spent.
 struct Decoder {
     pieces: Vec<Piece>,
+    /// Length of the input.
+    whole: usize,
     bytes_left: usize,
+    inflate_left: usize,
     text_left: usize,
-    parts_left: usize,
+    /// Parts met.
+    parts: usize,
+    /// Where the pieces are that hold files, by path.
+    files: HashMap<String, usize>,
     visits_left: usize,
     encodings: usize,
     mismatch: Option<String>,
@@ -165,30 +172,42 @@ struct Decoder {
     over: bool,
     /// The base64 that EC2 asks for has been taken off.
     transport_seen: bool,
+    /// Something was found that first boot acts on.
+    understood: bool,
+    /// It has been said that a bound was passed.
+    bound_told: bool,
 }
 
 impl Decoder {
-    fn new() -> Self {
+    fn new(whole: usize) -> Self {
         Self {
             pieces: Vec::new(),
+            whole,
             bytes_left: MAX_TOTAL,
+            inflate_left: MAX_INFLATED,
             text_left: MAX_TOTAL,
-            parts_left: MAX_PARTS,
+            parts: 0,
+            files: HashMap::new(),
             visits_left: MAX_VISITS,
             encodings: 0,
             mismatch: None,
             over: false,
             transport_seen: false,
+            understood: false,
+            bound_told: false,
         }
     }
 
     /// Decodes one layer: `declared` is the content type a MIME part or archive entry gave it.
     fn layer(&mut self, at: &At, bytes: &[u8], declared: Option<&str>) -> Layer {
         if at.depth > MAX_DEPTH {
-            return self.undecodable(at, bytes, &format!("more than {MAX_DEPTH} nested layers"));
+            self.over_bound(at, &format!("more than {MAX_DEPTH} nested layers"));
+        }
+        if at.depth > DEEPEST {
+            return self.undecodable(at, bytes, &format!("more than {DEEPEST} nested layers"));
         }
         self.encodings = self.encodings.max(at.encodings);
-        let kept = self.spend(at, bytes);
+        let kept = &*self.spend(at, bytes);
         if gzip::is(kept) {
             if let Some(declared) = declared.filter(|d| !sniff::is_gzip_type(d) && !sniff::is_untyped(d)) {
                 self.mismatch(at, declared, "gzip");
@@ -199,6 +218,7 @@ impl Decoder {
             self.mismatch(at, declared, "no gzip");
         }
         if bytes::trimmed(kept).is_empty() {
+            self.understood = true;
             return Layer::leaf(Kind::Empty, at, bytes.len());
         }
         let Some(text) = bytes::to_text(kept) else {
@@ -209,6 +229,7 @@ impl Decoder {
             }
             return self.undecodable(at, kept, "binary data of an unknown kind");
         };
+        let text = bytes::without_lead(text);
         let format = sniff::sniff(&text);
         let mut layer = match declared.and_then(|d| sniff::declared(d).map(|f| (d, f))) {
             Some(_) if format == Format::Opaque && base64_text::whole(&text).is_some() => {
@@ -254,6 +275,15 @@ impl Decoder {
 
     /// Decodes text as the format it is known or said to be.
     fn run(&mut self, at: &At, bytes: &[u8], text: &str, format: Format) -> Layer {
+        self.understood |= !matches!(format, Format::Json | Format::Opaque);
+        let yaml;
+        let text = match format {
+            Format::CloudConfig | Format::Archive | Format::Ec2Launch | Format::NodeConfig => {
+                yaml = bytes::yaml_breaks(text);
+                &*yaml
+            }
+            _ => text,
+        };
         match format {
             Format::Script => windows::script(self, at, text),
             Format::Mime => mime::decode(self, at, bytes::trimmed(bytes)),
@@ -277,9 +307,10 @@ impl Decoder {
 
     fn json(&mut self, at: &At, text: &str) -> Layer {
         let tree = tree::from_json(text);
-        aws_cli::decode(self, at, text, &tree)
-            .or_else(|| ignition::decode(self, at, text, &tree))
-            .unwrap_or_else(|| self.script(at, Kind::Opaque, Language::Shell, text))
+        let known =
+            aws_cli::decode(self, at, text, &tree).or_else(|| ignition::decode(self, at, text, &tree));
+        self.understood |= known.is_some();
+        known.unwrap_or_else(|| self.script(at, Kind::Opaque, Language::Shell, text))
     }
 
     /// Text with no header anything knows. Nothing would run it; yet a header that is merely broken
@@ -297,16 +328,21 @@ impl Decoder {
             return layer;
         }
         if windows::has_tags(text) {
+            self.understood = true;
             return windows::decode(self, at, text);
         }
-        if cloud_config::has_known_keys(text) {
-            let mut layer = cloud_config::decode(self, at, text);
+        let yaml = bytes::yaml_breaks(text);
+        if cloud_config::has_known_keys(&yaml) {
+            self.understood = true;
+            let mut layer = cloud_config::decode(self, at, &yaml);
             layer.note("no #cloud-config header");
             return layer;
         }
+        self.understood |= shape::is_script(text);
         let mut layer = self.script(at, Kind::Opaque, Language::Shell, text);
         // A file that somebody inspects by hand may be a Windows script without the tags around it.
         if let Some(language) = interpreter::windows(text) {
+            self.understood |= !shape::is_other(text);
             layer.note(interpreter::name(language));
             self.always(at, Content::Script { language, text: text.to_owned() });
         }
@@ -319,7 +355,7 @@ impl Decoder {
     fn script(&mut self, at: &At, kind: Kind, language: Language, text: &str) -> Layer {
         let mut layer = Layer::leaf(kind, at, text.len());
         layer.note(interpreter::name(language));
-        self.always(at, Content::Script { language, text: text.to_owned() });
+        self.always(at, Content::Script { language, text: interpreter::lines_of(language, text) });
         layer
     }
 
@@ -342,7 +378,7 @@ impl Decoder {
             Content::File { target, text } => target.len() + text.len(),
             Content::Setting { key, value } => key.len() + value.len(),
             Content::Include { url } => url.len(),
-            Content::Undecodable { .. } => 0,
+            Content::Undecodable { .. } | Content::Odd { .. } => 0,
         };
         if self.pieces.len() >= MAX_PIECES || cost > self.text_left {
             self.over = true;
@@ -360,6 +396,11 @@ impl Decoder {
         }
     }
 
+    fn odd(&mut self, at: &At, what: Odd, text: &str) {
+        let text: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(200).collect();
+        self.always(at, Content::Odd { what, text });
+    }
+
     /// Reports bytes that could not be decoded.
     fn undecodable(&mut self, at: &At, bytes: &[u8], reason: &str) -> Layer {
         let reason: String = reason.chars().filter(|c| !c.is_control()).take(200).collect();
@@ -368,37 +409,6 @@ impl Decoder {
         let sha256 = hex(&Sha256::digest(bytes));
         self.always(at, Content::Undecodable { reason, sha256, len: bytes.len() });
         layer
-    }
-
-    /// The part of a layer that is still within the bounds; the rest is reported.
-    fn spend<'a>(&mut self, at: &At, bytes: &'a [u8]) -> &'a [u8] {
-        let room = MAX_LAYER.min(self.bytes_left);
-        let kept = bytes.get(..room).unwrap_or(bytes);
-        self.bytes_left -= kept.len();
-        if kept.len() < bytes.len() {
-            let reason = if room == MAX_LAYER { "layer over 1 MiB" } else { "over 4 MiB in all" };
-            self.undecodable(at, bytes, reason);
-        }
-        kept
-    }
-
-    /// Counts one part; `false` when there have been too many.
-    fn part(&mut self) -> bool {
-        let left = self.parts_left > 0;
-        self.parts_left = self.parts_left.saturating_sub(1);
-        left
-    }
-
-    /// Counts one node walked; `false` when there have been too many, or the layer went over a bound
-    /// already: what is left of it is then salvaged from its text.
-    fn visit(&mut self) -> bool {
-        self.visits(1)
-    }
-
-    fn visits(&mut self, count: usize) -> bool {
-        self.over |= self.visits_left < count;
-        self.visits_left = self.visits_left.saturating_sub(count);
-        !self.over
     }
 
     fn mismatch(&mut self, at: &At, declared: &str, holds: &str) {

@@ -1,6 +1,6 @@
 //! nodeadm's `NodeConfig` (EKS): flags of the kubelet and the configuration of containerd.
 
-use super::tree::{self, Ref};
+use super::tree::{self, Fault, Ref};
 use super::{At, Decoder, Kind, Language, Layer, cloud_config, salvage};
 
 pub(super) fn decode(decoder: &mut Decoder, at: &At, text: &str) -> Layer {
@@ -14,7 +14,7 @@ pub(super) fn decode(decoder: &mut Decoder, at: &At, text: &str) -> Layer {
             cloud_config::walk(decoder, &at.inside(&format!("spec.{name}")), name, value, 0);
         }
     }
-    let error = tree.error.clone().or(decoder.over.then(|| "YAML: expands beyond the bounds".to_owned()));
+    let error = tree.error.clone().or(decoder.over.then(|| Fault::bound("YAML: expands beyond the bounds")));
     decoder.over = over;
     if let Some(error) = error {
         salvage::hand_on(decoder, &at, text, &error, Language::Shell, &mut layer);

@@ -4,6 +4,7 @@
 //! the same line count, so that breaking the YAML hides nothing.
 
 use super::interpreter::shell_join;
+use super::tree::Fault;
 use super::{At, Content, Decoder, Kind, Language, Layer};
 
 /// Hands on a document as a script of its lines, and the bytes as not decodable.
@@ -11,11 +12,14 @@ pub(super) fn hand_on(
     decoder: &mut Decoder,
     at: &At,
     text: &str,
-    reason: &str,
+    fault: &Fault,
     language: Language,
     layer: &mut Layer,
 ) {
-    let child = decoder.undecodable(at, text.as_bytes(), reason);
+    let child = decoder.undecodable(at, text.as_bytes(), &fault.reason);
+    if fault.bound {
+        decoder.over_bound(at, &fault.reason);
+    }
     layer.children.push(child);
     let at = at.inside("salvaged");
     let script = lines(text);

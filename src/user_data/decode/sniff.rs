@@ -80,7 +80,11 @@ const HEADERS: [(&str, Format); 12] = [
 
 /// The format by the text's own first lines, white space before them left out.
 pub(super) fn sniff(text: &str) -> Format {
-    let text = text.trim_start_matches(|c: char| c.is_whitespace() || c == '\u{feff}');
+    let text = text.trim_start_matches(bytes::is_lead);
+    // cloud-init looks for this first: `#!/bin/sh:` may be the name of a header.
+    if is_mime(bytes::head(text, 4096)) {
+        return Format::Mime;
+    }
     for (header, format) in HEADERS {
         if starts_with(text, header) {
             return format;
@@ -97,11 +101,7 @@ pub(super) fn sniff(text: &str) -> Format {
 
 /// What the first lines that are neither blank nor a comment say.
 fn by_first_lines(text: &str) -> Format {
-    // cloud-init looks no further for a MIME header either.
-    let start = bytes::head(text, 4096);
-    if is_mime(start) {
-        return Format::Mime;
-    }
+    let start = bytes::yaml_breaks(bytes::head(text, 4096));
     let (mut version, mut first) = (false, true);
     for line in start.lines().filter(|line| !line.trim().is_empty() && !line.starts_with('#')) {
         if first && is_bottlerocket(line) {
@@ -124,9 +124,10 @@ fn is_bottlerocket(line: &str) -> bool {
     line.strip_prefix("settings").is_some_and(|rest| rest.starts_with(['.', ']', ' ']))
 }
 
-/// Whether a block of `Name: value` lines with a MIME header comes first.
+/// Whether a block of `Name: value` lines with a MIME header comes first. A line may end in CR alone.
 fn is_mime(text: &str) -> bool {
-    for (index, line) in text.lines().enumerate() {
+    // CRLF is LF by now.
+    for (index, line) in text.split(['\n', '\r']).enumerate() {
         if starts_with(line, "mime-version:") || starts_with(line, "content-type:") {
             return true;
         }
@@ -140,9 +141,8 @@ fn is_mime(text: &str) -> bool {
 }
 
 fn is_header_line(line: &str) -> bool {
-    line.split_once(':').is_some_and(|(name, _)| {
-        !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')
-    })
+    line.split_once(':')
+        .is_some_and(|(name, _)| !name.is_empty() && name.bytes().all(|b| b.is_ascii_graphic()))
 }
 
 /// The format a content type stands for; `None` for types cloud-init sniffs or does not know.

@@ -36,6 +36,7 @@ pub(super) fn lines(decoded: &Decoded) -> Vec<String> {
             Content::Setting { key, value } => format!("{key} = {value}"),
             Content::Include { url } => format!("Include {url}"),
             Content::Undecodable { reason, .. } => format!("Undecodable {reason}"),
+            Content::Odd { what, text } => format!("{what:?} {text}"),
         };
         format!("{} | {}", piece.path, content.trim_end())
     };

@@ -17,7 +17,31 @@ pub(super) struct Tree<'a> {
     nodes: Vec<Node<'a>>,
     roots: Vec<usize>,
     /// What stopped the reading, with line and column.
-    pub error: Option<String>,
+    pub error: Option<Fault>,
+}
+
+/// Why a document was not read to its end.
+#[derive(Debug, Clone)]
+pub(super) struct Fault {
+    pub reason: String,
+    /// It is well formed as far as it was read, and goes over a bound.
+    pub bound: bool,
+}
+
+impl Fault {
+    pub(super) fn broken(reason: impl Into<String>) -> Self {
+        Self { reason: reason.into(), bound: false }
+    }
+
+    pub(super) fn bound(reason: &str) -> Self {
+        Self { reason: reason.to_owned(), bound: true }
+    }
+
+    /// An error of a parser, which has bounds of its own.
+    fn of_parser(reason: String) -> Self {
+        let bound = ["nesting", "recursion", "more than"].iter().any(|word| reason.contains(word));
+        Self { reason, bound }
+    }
 }
 
 #[derive(Debug)]
@@ -150,7 +174,7 @@ pub(super) fn from_yaml(text: &str) -> Tree<'_> {
     let mut rest = text;
     for _ in 0..RESTARTS {
         let Err((line, error)) = read(&mut tree, rest) else { break };
-        tree.error.get_or_insert(format!("YAML: {error}"));
+        tree.error.get_or_insert(Fault::of_parser(format!("YAML: {error}")));
         match next_entry(rest, line, listed) {
             Some(next) => rest = next,
             None => break,
@@ -237,7 +261,7 @@ pub(super) fn from_json(text: &str) -> Tree<'_> {
         Err(error) => {
             let mut tree = from_yaml(text);
             if tree.error.is_some() {
-                tree.error = Some(format!("JSON: {error}"));
+                tree.error = Some(Fault::of_parser(format!("JSON: {error}")));
             }
             tree
         }

@@ -261,8 +261,7 @@ impl Scan {
                 let operands: Vec<&str> = command.operands().map(|word| word.text.as_str()).collect();
                 if let [from @ .., to] = operands.as_slice() {
                     let Some(from) = from.last() else { return };
-                    let to =
-                        if to.ends_with('/') { format!("{to}{}", basename(from)) } else { (*to).to_owned() };
+                    let to = places::destination("", to, from);
                     if let Some((text, decoded)) = self.file(from) {
                         if !self.spend_output(text.len()) {
                             return;

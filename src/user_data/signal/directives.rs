@@ -8,7 +8,7 @@ use super::persistence::OWN_SUDO;
 use super::{Case, Spot};
 use crate::indicators::is_miner;
 use crate::user_data::script::{Command, Role, absolute, role};
-use crate::user_data::{Content, Language, Piece};
+use crate::user_data::{Content, Language, Odd, Piece};
 
 /// Layers of encoding from which on something is being hidden.
 const MANY_ENCODINGS: usize = 3;
@@ -29,6 +29,9 @@ pub(super) fn piece(case: &mut Case<'_>, piece: &Piece, all: &[Piece]) {
             let quote = format!("{reason}; {len} bytes, SHA-256 {sha256}");
             case.hit_text("dec-02", 0, piece.path.clone(), &quote);
         }
+        Content::Odd { what: Odd::OverBound, text } => case.hit_spot("dec-05", spot, text),
+        Content::Odd { what: Odd::BuiltText, text } => case.hit_spot("dec-04", spot, text),
+        Content::Odd { what: Odd::Unrendered, text } => case.hit_spot_weighing("dec-04", 0, spot, text),
     }
 }
 
@@ -151,7 +154,8 @@ pub(super) fn file(case: &mut Case<'_>, spot: Spot<'_>, target: &str, text: &str
     if target.contains("/etc/sudoers")
         && let Some(line) = line_with("NOPASSWD")
     {
-        case.hit_spot_weighing("per-04", OWN_SUDO, spot, line);
+        let weight = if frees_a_service(line) { FREED_SERVICE } else { OWN_SUDO };
+        case.hit_spot_weighing("per-04", weight, spot, line);
     }
     if target.contains("sshd_config")
         && let Some(line) = line_with("PermitRootLogin yes").or_else(|| line_with("PermitEmptyPasswords yes"))
@@ -180,6 +184,16 @@ pub(super) fn file(case: &mut Case<'_>, spot: Spot<'_>, target: &str, text: &str
         if let Some(line) = preload {
             case.hit_spot("def-02", spot, line);
         }
+        // A file that every shell reads first, where anybody may write it.
+        let read_first = text.lines().find(|line| {
+            ["BASH_ENV=", "ENV=", "ZDOTDIR="].iter().any(|name| {
+                let line = line.trim_start().trim_start_matches("export ");
+                line.strip_prefix(name).is_some_and(|path| is_odd_place(path.trim_matches(['"', '\''])))
+            })
+        });
+        if let Some(line) = read_first {
+            case.hit_spot_weighing("per-05", READ_BY_EVERY_SHELL, spot, line);
+        }
     }
     let other =
         [".go", ".c", ".java", ".js", ".lua", ".rs", ".cs", ".tcl"].iter().any(|end| target.ends_with(end));
@@ -187,6 +201,21 @@ pub(super) fn file(case: &mut Case<'_>, spot: Spot<'_>, target: &str, text: &str
         case.hit_spot("net-04", spot, first);
     }
     container(case, spot, &target, text);
+}
+
+/// What a file in an odd place weighs when every shell reads it.
+const READ_BY_EVERY_SHELL: u32 = 50;
+/// What root without a password for the user of a service weighs: a hole in the service is then one in
+/// the machine, and no set-up needs it.
+const FREED_SERVICE: u32 = 50;
+/// Users that services run as and nobody logs in with; `ALL` is everybody.
+const SERVICE_USERS: [&str; 9] =
+    ["www-data", "apache", "nginx", "http", "httpd", "nobody", "daemon", "tomcat", "ALL"];
+
+/// Whether a line of sudoers gives all commands to the user of a service.
+fn frees_a_service(line: &str) -> bool {
+    let all = line.rsplit_once("NOPASSWD:").is_some_and(|(_, commands)| commands.trim() == "ALL");
+    all && line.split_whitespace().next().is_some_and(|user| SERVICE_USERS.contains(&user))
 }
 
 /// Images in compose files, pod manifests and container units.

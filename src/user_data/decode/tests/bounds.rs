@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use super::super::{MAX_DEPTH, MAX_LAYER, MAX_PARTS, MAX_TOTAL, decode};
+use super::super::{DEEPEST, Decoded, MAX_DEPTH, MAX_LAYER, MAX_PARTS, MAX_TOTAL, MOST_PARTS, decode};
 use super::{base64, gzip, runs, undecodable};
-use crate::user_data::{Content, Piece};
+use crate::user_data::{Content, Odd, Piece};
 
 /// CPU time of this thread so far: a busy machine makes no test fail.
 fn cpu() -> Duration {
@@ -25,6 +25,7 @@ fn text(pieces: &[Piece]) -> usize {
         Content::Setting { key, value } => key.len() + value.len(),
         Content::Include { url } => url.len(),
         Content::Undecodable { reason, .. } => reason.len(),
+        Content::Odd { text, .. } => text.len(),
     };
     pieces.iter().map(length).sum()
 }
@@ -37,7 +38,8 @@ fn a_decompression_bomb_stops_at_a_mebibyte() {
     let started = cpu();
     let decoded = decode(&bomb);
     let took = cpu() - started;
-    assert!(took < limit(), "{took:?}");
+    // 20 MiB are inflated, to read the end of what an instance can be launched with.
+    assert!(took < 4 * limit(), "{took:?}");
     assert_eq!(undecodable(&decoded), ["gzip: inflates to more than 1 MiB"]);
     assert!(runs(&decoded, "first") && text(&decoded.pieces) <= MAX_LAYER + 100);
 }
@@ -55,27 +57,65 @@ fn many_bombs_stop_at_four_mebibytes() {
     assert!(text(&decoded.pieces) < MAX_TOTAL + MAX_LAYER);
 }
 
+/// What is said of user data that was made to pass a bound.
+fn over_bound(decoded: &Decoded) -> Vec<String> {
+    let told = |piece: &Piece| match &piece.content {
+        Content::Odd { what: Odd::OverBound, text } => Some(text.clone()),
+        _ => None,
+    };
+    decoded.pieces.iter().filter_map(told).collect()
+}
+
 #[test]
-fn layers_beyond_the_fifth_are_told() {
+fn layers_beyond_the_fifth_are_read_and_told() {
     let mut bytes = b"#!/bin/sh\nid\n".to_vec();
-    for depth in 0..=MAX_DEPTH + 1 {
+    for depth in 0..=DEEPEST + 1 {
         let decoded = decode(&bytes);
-        assert_eq!(runs(&decoded, "id"), depth <= MAX_DEPTH, "{depth}");
-        assert_eq!(undecodable(&decoded).is_empty(), depth <= MAX_DEPTH, "{depth}");
+        assert_eq!(runs(&decoded, "id"), depth <= DEEPEST, "{depth}");
+        assert_eq!(undecodable(&decoded).is_empty(), depth <= DEEPEST, "{depth}");
+        assert_eq!(over_bound(&decoded).len(), usize::from(depth > MAX_DEPTH), "{depth}");
         bytes = gzip(&bytes);
     }
 }
 
+fn message(parts: &str) -> String {
+    format!("MIME-Version: 1.0\nContent-Type: multipart/mixed; boundary=b\n\n{parts}")
+}
+
 #[test]
-fn parts_beyond_the_bound_are_told() {
-    let part = "--b\n\n#!/bin/sh\nid\n";
-    for parts in [MAX_PARTS, MAX_PARTS + 1] {
-        let text =
-            format!("MIME-Version: 1.0\nContent-Type: multipart/mixed; boundary=b\n\n{}", part.repeat(parts));
+fn parts_beyond_the_bound_are_read_and_told() {
+    let part = "--b\n\n#!/bin/sh\ntrue\n";
+    for parts in [MAX_PARTS, MAX_PARTS + 1, 3 * MOST_PARTS] {
+        let text = message(&format!("{}--b\n\n#!/bin/sh\nid\n", part.repeat(parts - 1)));
         let decoded = decode(text.as_bytes());
-        let scripts = decoded.pieces.iter().filter(|p| matches!(p.content, Content::Script { .. })).count();
-        assert_eq!(scripts, MAX_PARTS);
-        assert_eq!(undecodable(&decoded).len(), parts - MAX_PARTS);
+        assert!(runs(&decoded, "id"), "{parts}");
+        assert_eq!(over_bound(&decoded).len(), usize::from(parts > MAX_PARTS), "{parts}");
+    }
+}
+
+#[test]
+fn the_end_behind_a_mebibyte_of_padding_is_read() {
+    for (first, last) in [("#!/bin/sh\n", "\nid\n"), ("#cloud-config\n", "\nruncmd: [id]\n")] {
+        let padded = format!("{first}{}{last}", "#\n".repeat(4 << 20));
+        let decoded = decode(&gzip(padded.as_bytes()));
+        assert!(runs(&decoded, "id"), "{first}");
+        assert_eq!(over_bound(&decoded), ["gzip: inflates to more than 1 MiB"]);
+    }
+}
+
+/// Long, but nothing that an instance could be launched with, or within the bounds.
+#[test]
+fn what_is_only_large_was_not_made_to_pass_a_bound() {
+    let long: String = (0..60_000).map(|n| format!("echo step number {n}\n")).collect();
+    let config: String = (0..900).map(|n| format!("- package-{n}\n")).collect();
+    for honest in [
+        format!("#!/bin/sh\n{long}"),
+        format!("#!/bin/sh\n{}", long.get(..900_000).unwrap()),
+        format!("#cloud-config\npackages:\n{config}"),
+        message(&"--b\n\n#!/bin/sh\ntrue\n".repeat(40)),
+    ] {
+        assert!(over_bound(&decode(honest.as_bytes())).is_empty());
+        assert!(over_bound(&decode(&gzip(honest.as_bytes()))).is_empty());
     }
 }
 
@@ -167,5 +207,90 @@ fn nothing_of_16_kib_is_slow() {
         let took = cpu() - started;
         assert!(took < limit(), "{what}: {took:?}");
         assert!(text(&decoded.pieces) <= 2 * MAX_TOTAL, "{what}");
+    }
+}
+
+/// What an input of four times the length costs, next to a shorter one: four times as much, or a little
+/// more. Every reader, with the fragments that its grammar is made of.
+#[test]
+fn four_times_the_input_costs_about_four_times() {
+    let bodies: &[(&str, &[&str])] = &[
+        (
+            "#cloud-config\n",
+            &[
+                "[",
+                "{a: ",
+                "- ",
+                "? ",
+                "&a ",
+                "*a ",
+                "!!binary ",
+                "a: [\n",
+                "\"a\n",
+                "---\n",
+                "a: |\n x\n",
+                "<<: *a\n",
+                "a:\n",
+            ],
+        ),
+        (
+            "#cloud-config\nwrite_files:\n",
+            &[
+                "- {path: a, content: b}\n",
+                "- {path: /a, append: true, content: b}\n",
+                "- {encoding: gz+b64, content: H4sI}\n",
+            ],
+        ),
+        ("#cloud-config-archive\n", &["- a\n", "- {content: a}\n"]),
+        ("#cloud-config-jsonp\n[", &["{\"op\":\"add\",\"path\":\"/a/b\",\"value\":1},", "["]),
+        ("#include\n", &["http://a/\n", "\u{85}", "#include "]),
+        (
+            "MIME-Version: 1.0\nContent-Type: multipart/mixed; boundary=b\n\n",
+            &["--b\n", "--b\n\nx\n", "--b\r", "--b\nContent-Type: multipart/mixed; boundary=b\n\n"],
+        ),
+        (
+            "MIME-Version: 1.0\nContent-Type: multipart/mixed;\n",
+            &[" a=b;\n", " boundary*1=a;\n", "Content-Type: x\n", " \r"],
+        ),
+        (
+            "[settings]\n",
+            &[
+                "[settings.a]\n",
+                "[[settings.a]]\n",
+                "a.b.c = 1\n",
+                "a = {b = ",
+                "x = \"\"\"\n",
+                "a = [",
+                ".a",
+            ],
+        ),
+        ("[settings", &[".a", ". ", ".\"a\""]),
+        ("{\"ignition\":", &["[", "{\"a\":", "\"a\",", "[{\"a\":"]),
+        (
+            "## template: jinja\n",
+            &["{{", "{% for a in 'ab' %}", "{{ 'a' ~ ", "{{ \" }}", "{#", "{{ a|join }}"],
+        ),
+        ("<powershell>", &["<powershell>", "</", "<script>", "\r"]),
+        ("version: 1.0\ntasks:\n", &["- task: executeScript\n", "- {inputs: [{content: a}]}\n"]),
+        ("", &["A", " ", "\n", "QUFB\n", "a=b\n", "\u{feff}", "{", "<"]),
+    ];
+    let took = |start: &str, fragment: &str, size: usize| {
+        let input = format!("{start}{}", fragment.repeat(size / fragment.len()));
+        let best = (0..3).map(|_| {
+            let started = cpu();
+            let decoded = decode(input.as_bytes());
+            let took = cpu() - started;
+            assert!(text(&decoded.pieces) <= 2 * MAX_TOTAL, "{start}{fragment}");
+            took
+        });
+        best.min().unwrap()
+    };
+    const SIZE: usize = 12 << 10;
+    for (start, fragments) in bodies {
+        for fragment in *fragments {
+            let (short, long) = (took(start, fragment, SIZE), took(start, fragment, 4 * SIZE));
+            let limit = short * 9 + Duration::from_millis(if cfg!(debug_assertions) { 40 } else { 4 });
+            assert!(long < limit, "{start:?} {fragment:?}: {short:?}, then {long:?}");
+        }
     }
 }

@@ -172,11 +172,11 @@ fn an_include_names_its_line() {
 }
 
 #[test]
-fn a_template_is_blanked_and_read_on() {
+fn a_template_is_rendered_and_read_on() {
     let template = "## template: jinja\n#cloud-config\nruncmd:\n{% if v1.region %}\n- echo {{ v1.region }} x\n{% endif %}\n";
     assert_eq!(
         decoded_lines(template),
-        ["jinja > cloud-config > runcmd[0] | Shell | echo                 x"]
+        [" | Unrendered v1.region", "jinja > cloud-config > runcmd[0] | Shell | echo $v1_region x"]
     );
     let script = "\n## template:jinja\n#!/bin/sh\nid\n";
     assert_eq!(decoded_lines(script), ["jinja | Shell | \n\n#!/bin/sh\nid"]);
@@ -187,4 +187,30 @@ fn a_broken_header_does_not_hide_the_configuration() {
     let found = decode(b"# cloud-config\nruncmd:\n  - id\n");
     assert_eq!(lines(&found), ["cloud-config > runcmd[0] | Shell | id"]);
     assert_eq!(found.tree.kind, Kind::CloudConfig);
+}
+
+#[test]
+fn pieces_that_are_appended_are_one_file() {
+    let config = "#cloud-config\nwrite_files:\n- {path: /opt/a, content: 'curl x '}\n- {path: /opt/b, content: b}\n- {path: /opt/./a, append: true, content: '| sh'}\n- {path: opt/c, append: yes, content: c}\n";
+    assert_eq!(
+        decoded_lines(config),
+        [
+            "cloud-config > write_files[0] | File /opt/a | curl x | sh",
+            "cloud-config > write_files[1] | File /opt/b | b",
+            "cloud-config > write_files[3] | File /opt/c | c",
+        ]
+    );
+}
+
+#[test]
+fn a_template_that_hides_something_says_so() {
+    let lines = decoded_lines("## template: jinja\n#cloud-config\nruncmd:\n- {{ 'cu' ~ 'rl' }} {{ v1.x }}\n");
+    assert_eq!(
+        lines,
+        [
+            " | BuiltText 'cu' ~ 'rl'",
+            " | Unrendered v1.x",
+            "jinja > cloud-config > runcmd[0] | Shell | curl $v1_x",
+        ]
+    );
 }

@@ -168,3 +168,10 @@ spec:
         ]
     );
 }
+
+#[test]
+fn a_comment_of_powershell_ends_at_a_carriage_return() {
+    let lines =
+        decoded_lines("<powershell># a note\rStart-Process x\r</powershell>\n<script>echo a\rb</script>\n");
+    assert_eq!(lines, ["powershell | PowerShell | # a note\nStart-Process x", "script 2 | Batch | echo ab"]);
+}

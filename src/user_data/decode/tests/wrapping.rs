@@ -2,7 +2,7 @@
 
 use proptest::prelude::*;
 
-use super::super::{Layer, MAX_DEPTH, MAX_LAYER, MAX_TOTAL, decode};
+use super::super::{DEEPEST, Layer, MAX_DEPTH, MAX_LAYER, MAX_TOTAL, decode};
 use super::{base64, gzip, lines, runs, undecodable};
 use crate::user_data::Content;
 
@@ -148,7 +148,7 @@ proptest! {
 
 fn check(bytes: &[u8]) {
     let decoded = decode(bytes);
-    assert!(depth(&decoded.tree) <= 3 * (MAX_DEPTH + 2));
+    assert!(depth(&decoded.tree) <= 3 * (DEEPEST + 2));
     for piece in &decoded.pieces {
         assert!(!piece.path.contains(char::is_control));
         if let Content::Script { text, .. } = &piece.content {
