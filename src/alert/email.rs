@@ -5,6 +5,9 @@ use super::{Alert, Finding, console, evidence, gather, quiet, words};
 
 /// Characters of a line. Links and single words of a command may be longer.
 pub(super) const WIDTH: usize = 96;
+/// What comes from the event never begins a line: only headings, labels and our own sentences do. So no name
+/// can pass for a heading, however it is broken.
+const INDENT: usize = 2;
 /// Longest command that is shown; a cut one would be worse than none.
 const COMMAND: usize = 2_000;
 
@@ -44,11 +47,11 @@ pub fn text_within(alert: &Alert, limits: Limits) -> String {
     );
     page.blank();
     for note in alert.notes() {
-        page.words(0, &format!("NOTE: {}", told_openly(note, limits.text)));
+        page.row("NOTE:", 6, &told_openly(note, limits.text));
         page.blank();
     }
     if let Some(summary) = alert.lead_summary() {
-        page.words(0, &told(summary, limits.text));
+        page.words(INDENT, &told(summary, limits.text));
         page.blank();
     }
     for (label, fact) in words::facts(activity) {
@@ -78,10 +81,11 @@ pub fn text_within(alert: &Alert, limits: Limits) -> String {
             page.blank();
         }
     }
-    page.section("--");
+    page.blank();
+    page.raw("--");
     page.raw(&format!("Thread {}, alert {}", alert.thread_uid(), alert.message_uid()));
     if !activity.id.is_empty() {
-        page.words(0, &format!("Source event {}", told_openly(&activity.id, 128)));
+        page.row("Source event", 13, &told_openly(&activity.id, 128));
     }
     page.raw(concat!(
         "Imagewarden ",
@@ -184,7 +188,7 @@ impl Page {
 
     pub(super) fn section(&mut self, heading: &str) {
         self.blank();
-        self.raw(heading);
+        self.raw(&format!("== {heading} =="));
     }
 
     pub(super) fn words(&mut self, indent: usize, text: &str) {

@@ -18,7 +18,9 @@ pub fn steps(alert: &Alert) -> Vec<&NextStep> {
 /// blindness already says as its summary is left out.
 pub fn blind_spots(alert: &Alert) -> Vec<(&Reason, Vec<&'static str>)> {
     let said = match &alert.subject {
-        Subject::Blind { .. } => alert.lead().map(|finding| finding.matched.summary.as_str()),
+        Subject::Blind { .. } | Subject::Unchecked { .. } => {
+            alert.lead().map(|finding| finding.matched.summary.as_str())
+        }
         _ => None,
     };
     let mut spots: Vec<(&Reason, Vec<&'static str>)> = Vec::new();

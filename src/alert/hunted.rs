@@ -206,7 +206,8 @@ impl Hunted {
             "Chains and first sightings are seen within a batch only. Hunt through what looks bad again with \
              `imagewarden hunt s3://...`, which sees them across all files.",
         );
-        page.section("--");
+        page.blank();
+        page.raw("--");
         page.raw(concat!("Imagewarden ", env!("CARGO_PKG_VERSION"), ", MITRE ATT&CK T1204.003"));
         page.text
     }

@@ -1,11 +1,11 @@
 //! From verdicts to alerts: one alert for each subject that something matched.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, NaiveTime, Utc};
 use serde_json::{Map, json};
 
-use super::{Alert, Finding, NotInspected};
+use super::{Alert, Finding, NotInspected, shape};
 use crate::activity::{Action, Activity};
 use crate::detection::{Detection, Match, NextStep, Reason, Subject, Verdict};
 use crate::engine::Judgement;
@@ -108,20 +108,76 @@ fn blind(activity: &Activity, detection: &'static Detection, reason: &Reason) ->
             not_inspected: vec![reason.clone()],
         };
     }
-    let mut evidence = Map::new();
-    evidence.insert("cannot_tell".to_owned(), json!(reason.text));
+    let (image, principal) = (used(activity), activity.principal().to_owned());
+    let steps = vec![NextStep::new(missing(&reason.code), by_hand(activity, &image))];
     Match {
-        subject: Subject::Blind { detection: detection.id.to_owned(), code: reason.code.clone() },
         severity: Some(Severity::Medium),
-        summary: format!("Could not check whether the image is approved: {}", reason.text),
-        evidence,
-        next_steps: vec![NextStep::new(
-            "Give the function what the look-up needs, or check the image by hand; until then launches like this one \
-             are not checked.",
-            None,
-        )],
+        summary: format!("Could not check whether {image} is approved: {}", reason.text),
+        evidence: Map::from_iter([
+            ("image".to_owned(), json!(image)),
+            ("principal".to_owned(), json!(principal)),
+            ("cannot_tell".to_owned(), json!(reason.text)),
+        ]),
+        subject: Subject::Unchecked { image, principal },
+        next_steps: steps,
         not_inspected: vec![reason.clone()],
     }
+}
+
+/// Characters of the images of one declaration, which may be hundreds.
+const IMAGES: usize = 300;
+
+/// The image that an activity uses; of several, all.
+fn used(activity: &Activity) -> String {
+    let image = match &activity.action {
+        Action::ImageLaunched(launch) => launch.image.label(),
+        Action::ImageDerived(derivation) => derivation.image.clone().unwrap_or_default(),
+        Action::ImagePulled(pull) => pull.image.name.clone(),
+        Action::WorkloadDeclared(workload) => {
+            let names: BTreeSet<&str> =
+                workload.containers.iter().map(|container| container.image.name.as_str()).collect();
+            let all = names.into_iter().collect::<Vec<_>>().join(", ");
+            all.chars().take(IMAGES).collect()
+        }
+        action => action
+            .place()
+            .and_then(|place| place.image.as_ref())
+            .map(|image| image.name.clone())
+            .unwrap_or_default(),
+    };
+    if image.is_empty() { "an image that is not named".to_owned() } else { image }
+}
+
+/// What has to be done so that the next such image is checked.
+fn missing(code: &str) -> &'static str {
+    match code {
+        "image-not-found" => {
+            "EC2 does not show the image any more: it was deregistered, or its owner no longer shares it. Nobody can \
+             check it now. Ask who launched it why, and look at what runs from it."
+        }
+        code if code.ends_with("-denied") => {
+            "Grant the look-up role the permission that the reason names. Until then check such images by hand."
+        }
+        code if code.ends_with("-not-recorded") => {
+            "Put what AWS says about the image into the facts directory, or ask AWS with --live."
+        }
+        code if ["-throttled", "-timed-out", "-failed"].iter().any(|end| code.ends_with(end)) => {
+            "AWS did not answer in time; nothing is missing. Check the image by hand. Should it happen again, see who \
+             uses up the account's request limits."
+        }
+        _ => "Find out which image it is and who made it, and check it by hand.",
+    }
+}
+
+/// The command that shows a machine image.
+fn by_hand(activity: &Activity, image: &str) -> Option<String> {
+    let sound = shape::resource("ami", image) && shape::region(&activity.region);
+    sound.then(|| {
+        format!(
+            "aws ec2 describe-images --region {} --include-deprecated --image-ids {image}",
+            activity.region
+        )
+    })
 }
 
 /// Without a memory, a thread's window is the UTC day of the event.

@@ -29,6 +29,7 @@ pub fn subject(alert: &Alert) -> String {
         Subject::ContainerImage { repository } => format!("container image {repository}"),
         Subject::Runtime { place } => format!("activity in {place}"),
         Subject::Template { template } => format!("launch template {template}"),
+        Subject::Unchecked { image, principal } => format!("cannot check {image} by {}", name(principal)),
         Subject::Blind { code, .. } => format!("cannot check images: {code}"),
         Subject::Storm { detection } => format!("many alerts of {detection}"),
     };

@@ -15,7 +15,9 @@ const LISTED: usize = 5;
 pub fn title(alert: &Alert) -> &'static str {
     match (&alert.subject, alert.lead()) {
         (Subject::Blind { .. }, _) if itself(alert) => "Imagewarden cannot see, or cannot tell anybody",
-        (Subject::Blind { .. }, _) => "Could not tell whether an image is approved",
+        (Subject::Blind { .. } | Subject::Unchecked { .. }, _) => {
+            "Could not tell whether an image is approved"
+        }
         (_, Some(lead)) => lead.detection.title,
         (_, None) => "Something to look at",
     }
@@ -34,7 +36,7 @@ pub fn headline(alert: &Alert) -> String {
 /// What an alert is about, short.
 pub fn about(subject: &Subject) -> String {
     match subject {
-        Subject::MachineImage { image, .. } => image.clone(),
+        Subject::MachineImage { image, .. } | Subject::Unchecked { image, .. } => image.clone(),
         Subject::Push { repository, .. } | Subject::Repository { repository } => repository.clone(),
         Subject::Scan { repository, digest } => format!("{repository} {}", short(digest)),
         Subject::GuardRail { setting, target } => format!("{setting} of {target}"),
@@ -226,6 +228,10 @@ pub fn why(alert: &Alert) -> &'static str {
         (Subject::Storm { .. }, _) => {
             "Either something is wrong on a large scale, or somebody floods this channel to hide one event among \
              many. Further alerts of this detection are counted here and not told singly until they become fewer."
+        }
+        (Subject::Unchecked { .. }, _) => {
+            "Silence from a check that cannot see would look like all is well. Take the image for one that is \
+             not approved until somebody has looked at it."
         }
         (Subject::Blind { .. }, _) => {
             "Silence from a check that cannot see would look like all is well. Until this is mended, \

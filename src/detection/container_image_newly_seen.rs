@@ -38,14 +38,14 @@ fn judge(activity: &Activity, context: &Context<'_>) -> Verdict {
         };
     };
     let what = format!("the image {digest}");
-    let familiarity = context.memory.familiarity(activity, &sight::container_image(digest));
+    let familiarity = context.memory.familiarity(activity, &sight::compared(activity, digest));
     if let Some(verdict) = familiarity.untold(&what) {
         return verdict;
     }
     // A pull names the index, a start its child: one seen is the other known.
     let aliases = context.memory.about(activity, Kind::Alias, digest);
     let known = aliases.into_iter().flat_map(|record| &record.traces).find(|trace| {
-        let id = sight::container_image(&trace.detail);
+        let id = sight::compared(activity, &trace.detail);
         context.memory.familiarity(activity, &id) == Familiarity::Known
     });
     if let Some(known) = known {

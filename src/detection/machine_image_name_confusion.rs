@@ -7,7 +7,7 @@ use super::catalog::{self, Approval, Known};
 use super::launch::{self, Image};
 use super::{Context, Detection, Match, NextStep, Reason, Stage, Subject, Verdict, doubt, evidence, steps};
 use crate::activity::{Action, Activity, LaunchOutcome};
-use crate::history::{Kind, Trace, trail};
+use crate::history::{Kind, Record, Trace, trail};
 use crate::lookup::{Answer, ImageFact};
 use crate::policy::like;
 use crate::severity::Severity;
@@ -45,7 +45,10 @@ fn judge(activity: &Activity, context: &Context<'_>) -> Verdict {
                 Image::Need(keys) => Verdict::Need(keys),
                 Image::Unknown { reason, .. } => Verdict::CannotTell(reason),
                 Image::Known(known) => {
-                    let fits = searches.iter().rev().find(|search| named(&search.detail, known.fact));
+                    let mut fits = searches.iter().rev().filter(|search| named(&search.detail, known.fact));
+                    // One that is remembered tells more than that some were dropped.
+                    let fits =
+                        fits.clone().find(|search| search.detail != Record::DROPPED).or_else(|| fits.next());
                     let Some(search) = fits else {
                         return Verdict::Pass("what was searched for was another image".into());
                     };
@@ -147,6 +150,7 @@ fn told(
     }
     let image = fact.image_id.clone();
     let name = fact.name.as_deref().unwrap_or("without a name");
+    let names = if names == Record::DROPPED { "(more names than are remembered)" } else { names };
     Verdict::matched(Match {
         subject: Subject::MachineImage { image: image.clone(), principal: activity.principal().to_owned() },
         severity: None,

@@ -259,7 +259,9 @@ pub enum Subject {
     Runtime { place: String },
     /// A launch template, a launch configuration or a spot request.
     Template { template: String },
-    /// An approval check that cannot tell: one thread a day for each account and reason.
+    /// An image that an approval check could not judge, and who uses it.
+    Unchecked { image: String, principal: String },
+    /// The function cannot see, or cannot tell anybody: one thread a day for each account and reason.
     Blind { detection: String, code: String },
     /// One detection's alerts in one account, too many to be told singly.
     Storm { detection: String },
@@ -277,6 +279,7 @@ impl Subject {
             Subject::ContainerImage { repository } => ["container-image", repository, ""],
             Subject::Runtime { place } => ["runtime", place, ""],
             Subject::Template { template } => ["template", template, ""],
+            Subject::Unchecked { image, principal } => ["unchecked", image, principal],
             Subject::Blind { detection, code } => ["blind", detection, code],
             Subject::Storm { detection } => ["storm", detection, ""],
         }

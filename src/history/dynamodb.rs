@@ -3,7 +3,7 @@
 //! **Keys.** The partition key `pk` is a [`Key`] as text, `ACCOUNT/REGION/KIND/ID`; there is no sort key and no
 //! index, since nothing is ever listed. Every record is read and written by its whole key. Partitions are
 //! as many as subjects, and the writes of a subject are the only ones that meet there. One record is read by
-//! every event of an account and region, the watch: a consistent read of one unit, of which a partition
+//! every event of an account, the watch: a consistent read of one unit, of which a partition
 //! serves 3,000 a second, and it is written only when an event precedes all before it.
 //!
 //! **Items.** `pk` (string), `version` (number), `expires` (seconds since 1970, the table's time to live) and

@@ -2,15 +2,15 @@
 
 use chrono::{DateTime, Utc};
 
-use super::trail::{MOST_INSTANCES, label};
+use super::trail::{MOST_INSTANCES, RAN, label};
 use super::{Kind, Memory, Trace, ecs, place, sight};
 use crate::activity::{Action, Activity, Launch, LaunchOutcome, Place, WorkloadKind};
 use crate::detection::{Detection, Stage};
 use crate::policy::{Policy, like};
 
-/// Instances of a launch that are also remembered by interface and address: with them, one
-/// transaction's hundred records are not exceeded.
-const MOST_FACES: usize = 12;
+/// Instances of a launch that are also remembered by interface and address, which flow logs and query logs
+/// name: three records each.
+const MOST_FACES: usize = 1_000;
 
 /// Matches that are suspicious acts of what runs: chains wait for them.
 const ACTS: [&str; 8] = [
@@ -292,7 +292,7 @@ impl Notes<'_> {
                 let binaries = &self.policy.containers.suspicious_binaries;
                 if binaries.iter().any(|pattern| like(&pattern.to_ascii_lowercase(), &name)) {
                     let on_instance = !place.is_container() && !BOOT.contains(&name.as_str());
-                    acts.push(Act { text: format!("ran {name}"), on_instance });
+                    acts.push(Act { text: format!("{RAN}{name}"), on_instance });
                 }
             }
             _ => {}

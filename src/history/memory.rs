@@ -20,6 +20,9 @@ pub struct Memory {
 /// After an account begins to be watched, first sightings teach for so long before they tell.
 pub const WARM_UP: TimeDelta = TimeDelta::days(7);
 
+/// How late an event may arrive and still be seen at its own time: longer than sweeps and replays go back.
+const LATEST: TimeDelta = TimeDelta::days(14);
+
 /// Whether something has been seen before.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Familiarity {
@@ -74,18 +77,30 @@ impl Memory {
     /// again, is as new as it was.
     pub fn familiarity(&self, activity: &Activity, id: &str) -> Familiarity {
         let Some(record) = self.about(activity, Kind::Sighting, id) else { return Familiarity::Unkept };
+        let time = self.sighted_at(activity);
         let known = record.sighting.as_ref().is_some_and(|sighting| {
-            (sighting.first, sighting.source.as_str()) < (activity.time, activity.id.as_str())
+            // The same event, come again later, may be taken for later than it was.
+            sighting.source != activity.id
+                && (sighting.first, sighting.source.as_str()) < (time, activity.id.as_str())
         });
         if known {
             return Familiarity::Known;
         }
-        let watch = self.about(activity, Kind::Watch, sight::WATCH).and_then(|watch| watch.sighting.as_ref());
-        let since = watch.map_or(activity.time, |sighting| sighting.first.min(activity.time));
+        let watch =
+            self.across(activity, Kind::Watch, sight::WATCH).and_then(|watch| watch.sighting.as_ref());
+        let since = watch.map_or(time, |sighting| sighting.first.min(time));
         match since.checked_add_signed(WARM_UP) {
-            Some(until) if until > activity.time && !self.at_once => Familiarity::Learning(until),
+            Some(until) if until > time && !self.at_once => Familiarity::Learning(until),
             _ => Familiarity::New,
         }
+    }
+
+    /// When an activity is taken to have been seen: its own time, but no earlier than events come late. A time
+    /// that lies years back is nothing that its sender can make believe: it would come before everything that
+    /// is known, while the account was not watched yet.
+    pub fn sighted_at(&self, activity: &Activity) -> DateTime<Utc> {
+        let earliest = self.now.checked_sub_signed(LATEST).unwrap_or(DateTime::<Utc>::MIN_UTC);
+        if self.kept { activity.time.max(earliest) } else { activity.time }
     }
 
     /// Whether there is a history at all.

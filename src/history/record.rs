@@ -9,6 +9,7 @@ use super::claim::Claim;
 use super::cursor::Cursor;
 use super::storm::Storm;
 use super::thread::Window;
+use super::trail::{self, label};
 
 /// What a record is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -110,7 +111,7 @@ pub struct Record {
     pub version: u64,
     /// When it is of no more use.
     pub expires: DateTime<Utc>,
-    /// Evidence, oldest first, at most [`Record::MOST_TRACES`].
+    /// Evidence, oldest first, at most [`Record::MOST_TRACES`] of each label.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub traces: Vec<Trace>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -152,6 +153,11 @@ fn is_zero(score: &u32) -> bool {
 impl Trace {
     /// Bytes.
     pub const LONGEST_DETAIL: usize = 400;
+
+    /// How much it tells: the score of a match; of acts, one that is suspicious by itself more than a shell.
+    fn weight(&self) -> u32 {
+        self.score.saturating_add(u32::from(!self.detail.starts_with(trail::RAN)))
+    }
 }
 
 /// The earliest time something was seen, by event time.
@@ -163,7 +169,12 @@ pub struct Sighting {
 }
 
 impl Record {
+    /// Of each label: a flood of one kind of evidence takes no room of another.
     pub const MOST_TRACES: usize = 32;
+    /// The detail of a trace that stands for others, which were dropped.
+    pub const DROPPED: &'static str = "*";
+    /// Traces that stand for others: one for each hour of a day, and the hours at both ends.
+    const MOST_DROPPED: usize = 26;
     const SELDOM_SECONDS: i64 = 600;
 
     pub fn new(key: Key) -> Self {
@@ -210,10 +221,36 @@ impl Record {
         }) {
             return false;
         }
+        let label = trace.label.clone();
         let at = self.traces.partition_point(|known| known <= &trace);
         self.traces.insert(at, trace);
+        let Some((dropped, trace)) = self.drop_one(&label) else { return true };
         // What was dropped before is dropped again, and changes nothing.
-        self.traces.len() <= Self::MOST_TRACES || self.drop_one() != Some(at)
+        let noted = trace.label == label::SEARCHED && self.note_dropped(trace);
+        noted || dropped != at
+    }
+
+    /// Notes that traces of a label were dropped, where a reader has to know: an hour's are one trace.
+    fn note_dropped(&mut self, trace: Trace) -> bool {
+        let hour = |trace: &Trace| trace.time.timestamp().div_euclid(3_600);
+        let noted = |known: &&mut Trace| known.label == trace.label && known.detail == Self::DROPPED;
+        if let Some(known) = self.traces.iter_mut().filter(noted).find(|known| hour(known) == hour(&trace)) {
+            if (known.time, &known.source) <= (trace.time, &trace.source) {
+                return false;
+            }
+            (known.time, known.source) = (trace.time, trace.source);
+        } else {
+            let label = trace.label.clone();
+            self.traces.push(Trace { detail: Self::DROPPED.to_owned(), ..trace });
+            let noted = |known: &Trace| known.label == label && known.detail == Self::DROPPED;
+            if self.traces.iter().filter(|known| noted(known)).count() > Self::MOST_DROPPED
+                && let Some(oldest) = self.traces.iter().position(noted)
+            {
+                self.traces.remove(oldest);
+            }
+        }
+        self.traces.sort();
+        true
     }
 
     /// As [`Record::add`] for what happens all the time: of the same label, detail and place only the
@@ -235,17 +272,20 @@ impl Record {
         self.add(trace)
     }
 
-    /// Of too many traces goes the oldest of what there is most of: a flood of one thing must not wash
-    /// away the one trace of another.
-    fn drop_one(&mut self) -> Option<usize> {
-        let count = |trace: &Trace| {
-            self.traces.iter().filter(|it| it.label == trace.label && it.detail == trace.detail).count()
-        };
-        let counts: Vec<usize> = self.traces.iter().map(count).collect();
-        let most = counts.iter().copied().max().unwrap_or_default();
-        let at = counts.iter().position(|count| *count == most)?;
-        self.traces.remove(at);
-        Some(at)
+    /// Of too many traces of a label goes the least telling one; of those that tell as much the oldest of
+    /// what there is most of: a flood of one thing must not wash away the one trace of another. Nothing where
+    /// there are not too many.
+    fn drop_one(&mut self, label: &str) -> Option<(usize, Trace)> {
+        let own = |trace: &&Trace| trace.label == label && trace.detail != Self::DROPPED;
+        let own: Vec<&Trace> = self.traces.iter().filter(own).collect();
+        if own.len() <= Self::MOST_TRACES {
+            return None;
+        }
+        let count = |trace: &Trace| own.iter().filter(|other| other.detail == trace.detail).count();
+        let least =
+            own.iter().copied().min_by_key(|trace| (trace.weight(), std::cmp::Reverse(count(trace))))?;
+        let at = self.traces.iter().position(|trace| std::ptr::eq(trace, least))?;
+        Some((at, self.traces.remove(at)))
     }
 
     /// Remembers that it was seen; the earliest event time stays. True where that was news.
@@ -258,3 +298,6 @@ impl Record {
         earlier
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use crate::activity::{Action, Activity, Place};
 
-/// The watch over an account and region.
+/// The watch over an account.
 pub const WATCH: &str = "since";
 
 /// The sighting of a machine image.
@@ -20,6 +20,33 @@ pub fn pusher(repository: &str, principal: &str) -> String {
 /// The sighting of a container image that was pulled or run.
 pub fn container_image(digest: &str) -> String {
     format!("container-image/{digest}")
+}
+
+/// The sighting of a container image that was run. One that was only pulled is still new when it is first run:
+/// otherwise whoever can read the repository makes an image known before its time.
+pub fn container_run(digest: &str) -> String {
+    format!("container-run/{digest}")
+}
+
+/// All sightings of a container image.
+pub fn all(digest: &str) -> [String; 2] {
+    [container_image(digest), container_run(digest)]
+}
+
+/// The sighting that tells whether an activity's image is new: a run is compared with runs, a pull with both.
+pub fn compared(activity: &Activity, digest: &str) -> String {
+    match activity.action {
+        Action::ImagePulled(_) => container_image(digest),
+        _ => container_run(digest),
+    }
+}
+
+/// What an activity shows of its container image.
+pub fn shown(activity: &Activity, digest: &str) -> Vec<String> {
+    match activity.action {
+        Action::ImagePulled(_) => vec![container_image(digest)],
+        _ => all(digest).to_vec(),
+    }
 }
 
 /// The digest of the container image that an activity pulls or runs.

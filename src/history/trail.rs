@@ -11,8 +11,12 @@ use crate::policy::Policy;
 
 pub use super::evidence::searches;
 
-/// One transaction takes a hundred records; the instances of one launch share it with the rest.
-pub const MOST_INSTANCES: usize = 64;
+/// Instances of one launch, stop or start that are remembered: more than CloudTrail puts into one event, which
+/// holds 256 KB. Each has a record of its own, since what runs on it names nothing but the instance.
+pub const MOST_INSTANCES: usize = 5_000;
+
+/// How an act begins that is a program which has ordinary uses too.
+pub const RAN: &str = "ran ";
 
 /// Labels of traces.
 pub mod label {
@@ -92,7 +96,7 @@ pub fn keys(activity: &Activity) -> Vec<Key> {
             if let Some(digest) = sight::digest(activity) {
                 keys.push(key(Kind::Digest, digest.to_owned()));
                 keys.push(key(Kind::Alias, digest.to_owned()));
-                keys.push(key(Kind::Sighting, sight::container_image(digest)));
+                keys.extend(sight::all(digest).map(|sighting| key(Kind::Sighting, sighting)));
             }
             let destination = sight::destination(activity);
             keys.extend(destination.map(|destination| key(Kind::Sighting, destination.sighting)));
@@ -100,7 +104,7 @@ pub fn keys(activity: &Activity) -> Vec<Key> {
     }
     keys.extend(seen::keys(activity));
     if !keys.is_empty() {
-        keys.push(key(Kind::Watch, sight::WATCH.to_owned()));
+        keys.push(watch(activity));
     }
     keys.sort();
     keys.dedup();
@@ -129,8 +133,8 @@ pub fn links(record: &Record) -> Vec<Key> {
     match record.key.kind {
         Kind::Alias => traces
             .flat_map(|trace| {
-                let sighting = sight::container_image(&trace.detail);
-                [key(Kind::Digest, trace.detail.clone()), key(Kind::Sighting, sighting)]
+                let sightings = sight::all(&trace.detail).map(|sighting| key(Kind::Sighting, sighting));
+                sightings.into_iter().chain([key(Kind::Digest, trace.detail.clone())])
             })
             .collect(),
         Kind::Container => traces
@@ -152,9 +156,9 @@ pub fn remember(judgement: &Judgement, policy: &Policy, memory: &Memory) -> Vec<
         .map(|(detection, _)| *detection)
         .collect();
     let mut trail = Trail { activity, memory, changed: BTreeMap::new() };
-    trail.see(Kind::Watch, sight::WATCH);
+    trail.see(watch(activity));
     for id in sightings(activity) {
-        trail.see(Kind::Sighting, &id);
+        trail.see(Key::new(&activity.account, &activity.region, Kind::Sighting, id));
     }
     for key in seen::keys(activity) {
         trail.change(key, |record| record.see(activity.time, &activity.id));
@@ -189,7 +193,12 @@ pub(crate) fn sighted(activity: &Activity) -> Vec<Key> {
     }
     let key = |kind, id: String| Key::new(&activity.account, &activity.region, kind, id);
     let seen = sightings(activity).into_iter().map(|id| key(Kind::Sighting, id));
-    seen.chain([key(Kind::Watch, sight::WATCH.to_owned())]).collect()
+    seen.chain([watch(activity)]).collect()
+}
+
+/// The watch over the account, in all its regions: what is new in a region that was never used is news.
+fn watch(activity: &Activity) -> Key {
+    Key::new(&activity.account, "", Kind::Watch, sight::WATCH)
 }
 
 /// What the activity shows, perhaps for the first time.
@@ -198,13 +207,15 @@ fn sightings(activity: &Activity) -> Vec<String> {
         Action::ImageLaunched(launch) if launch.outcome == LaunchOutcome::Succeeded => {
             launch.image.id().map(sight::machine_image).into_iter().collect()
         }
-        Action::ImagePushed(push) if push.failed.is_none() => {
-            vec![sight::pusher(&push.repository, activity.principal())]
-        }
+        // Only what is judged: a signature makes nobody known as a pusher of images.
+        Action::ImagePushed(push) => match crate::detection::push::of(activity) {
+            Ok(_) => vec![sight::pusher(&push.repository, activity.principal())],
+            Err(_) => Vec::new(),
+        },
         _ => {
-            let image = sight::digest(activity).map(sight::container_image);
+            let image = sight::digest(activity).into_iter().flat_map(|digest| sight::shown(activity, digest));
             let destination = sight::destination(activity).map(|destination| destination.sighting);
-            image.into_iter().chain(destination).collect()
+            image.chain(destination).collect()
         }
     }
 }
@@ -216,9 +227,9 @@ struct Trail<'a> {
 }
 
 impl Trail<'_> {
-    fn see(&mut self, kind: Kind, id: &str) {
-        let (time, now, source) = (self.activity.time, self.memory.now(), self.activity.id.clone());
-        let key = Key::new(&self.activity.account, &self.activity.region, kind, id);
+    fn see(&mut self, key: Key) {
+        let (time, now) = (self.memory.sighted_at(self.activity), self.memory.now());
+        let source = self.activity.id.clone();
         // Seen again: written only when its time would run out, so that an ordinary event writes little.
         self.change(key, |record| record.see(time, &source) || record.is_half_spent(now));
     }
@@ -246,3 +257,6 @@ impl Trail<'_> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

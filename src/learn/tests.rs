@@ -391,7 +391,8 @@ fn what_a_detection_of_malice_matched_stays_news() {
     let mut learner = Learner::new(Policy::default(), "UTC".parse().unwrap(), Bounds::default());
     let digest = format!("sha256:{}", "0a".repeat(32));
     // Of what else the same image did, only that the account is watched.
-    for (binary, sightings) in [("/usr/bin/xmrig", 0), ("/usr/bin/true", 1)] {
+    // A run shows the image and that it was run.
+    for (binary, sightings) in [("/usr/bin/xmrig", 0), ("/usr/bin/true", 2)] {
         let mut process = crate::detection::testing::process(binary, "");
         process.place.image = Some(crate::activity::ContainerImage {
             name: "team/app".to_owned(),

@@ -43,7 +43,9 @@ impl Suppression {
     pub fn holds(&self, detection: &str, matched: &Match, activity: &Activity) -> bool {
         let said = |key: &str| matched.evidence.get(key).and_then(serde_json::Value::as_str);
         let (repository, image) = match &matched.subject {
-            Subject::MachineImage { image, .. } => (None, Some(image.as_str())),
+            Subject::MachineImage { image, .. } | Subject::Unchecked { image, .. } => {
+                (None, Some(image.as_str()))
+            }
             Subject::Push { repository, .. } | Subject::Repository { repository } => {
                 (Some(repository.as_str()), None)
             }

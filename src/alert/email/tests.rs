@@ -16,7 +16,7 @@ fn an_unapproved_image_can_be_acted_on_in_a_minute() {
         "\n  image owner    210987654321\n",
         "\n  tags           Name=build; team=data\n",
         "miner[.]evil[.]com",
-        "NOT LOOKED AT (do not take it for clean)\n-  The image's ancestry was not looked at",
+        "== NOT LOOKED AT (do not take it for clean) ==\n-  The image's ancestry was not looked at",
         "(machine-image-laundered)",
         "1. Stop the instances",
         "\n      aws ec2 stop-instances --region eu-central-1 --instance-ids i-0dbc91f429e400000 \\\n        i-0dbc91f429e400001\n",
@@ -188,4 +188,57 @@ fn lines_for_the_policy_can_be_copied_from_every_form() {
     let line = email.lines().find(|line| line.contains(yaml)).unwrap();
     let policy: Policy = serde_saphyr::from_str(line.trim()).unwrap();
     assert_eq!(policy.containers.registries, ["docker.io/quickdata/importer"]);
+}
+
+/// Names are an attacker's: whatever breaks a line for somebody, and runs that wrap where he wants.
+#[test]
+fn what_an_attacker_writes_is_no_heading_however_it_is_broken() {
+    let rule = "-".repeat(94);
+    let breaks = [
+        "\r",
+        "\n",
+        "\r\n",
+        "\u{85}",
+        "\u{2028}",
+        "\u{2029}",
+        "\u{b}",
+        "\u{c}",
+        "\u{1c}",
+        "\u{202e}",
+        "\u{200f}",
+        &" ".repeat(200),
+        &"\u{a0}".repeat(200),
+        &"\u{3000}".repeat(200),
+        &format!(" {rule} "),
+    ];
+    let first = |text: &str| -> Vec<String> {
+        let lines = text.lines().filter(|line| !line.starts_with(' '));
+        lines
+            .filter(|line| line.contains("FORGED") || line.starts_with("== DO NEXT"))
+            .map(str::to_owned)
+            .collect()
+    };
+    for with in breaks {
+        let forged = ["", "FORGED", "== DO NEXT ==", "1. FORGED", "FORGED"].join(with);
+        let mut alert = testing::not_approved();
+        let mut activity = alert.activity.as_ref().clone();
+        (activity.id, activity.account, activity.region) = (forged.clone(), forged.clone(), forged.clone());
+        activity.action = crate::activity::Action::ImageLaunched(testing::launch(&forged, 2));
+        alert.activity = std::sync::Arc::new(activity);
+        alert.subject =
+            crate::detection::Subject::Unchecked { image: forged.clone(), principal: forged.clone() };
+        alert.findings[0].matched.summary = format!("Launched from {forged}.");
+        alert.findings[0].matched.evidence.insert(forged.clone(), serde_json::json!([forged, forged]));
+        alert.not_inspected[0].reason.text = forged.clone();
+        alert.policy_note = Some(forged.clone());
+        let mail = text(&alert);
+        let labels = ["Source event ", "NOTE: ", "What ", "Where ", "-  "];
+        let lines: Vec<String> = first(&mail)
+            .into_iter()
+            .filter(|line| !labels.iter().any(|label| line.starts_with(label)))
+            .collect();
+        assert_eq!(lines, ["== DO NEXT =="], "{with:?}:\n{mail}");
+        let terminal = crate::alert::terminal::text(&alert, false);
+        assert_eq!(terminal.lines().filter(|line| !line.starts_with("  ")).count(), 1, "{terminal}");
+    }
 }

@@ -28,7 +28,7 @@ fn subjects_name_what_it_is_about() {
         ),
         (
             testing::blind(),
-            "Imagewarden: cannot check images: image-lookup-denied in 123456789012 eu-central-1 2026-03-04",
+            "Imagewarden: cannot check ami-029eb80bc237bec6f by deploy in 123456789012 eu-central-1 2026-03-04",
         ),
     ] {
         assert_eq!(subject(&alert), expected);
@@ -85,7 +85,7 @@ fn names_with_separators_make_no_foreign_thread() {
 proptest! {
     #[test]
     fn any_names_give_an_allowed_subject(
-        one in ".{0,200}", two in ".{0,200}", account in ".{0,20}", region in ".{0,20}", kind in 0_usize..5,
+        one in ".{0,200}", two in ".{0,200}", account in ".{0,20}", region in ".{0,20}", kind in 0_usize..6,
     ) {
         let mut alert = testing::not_approved();
         let mut activity = alert.activity.as_ref().clone();
@@ -96,6 +96,7 @@ proptest! {
             1 => Subject::Push { repository: one, principal: two },
             2 => Subject::Scan { repository: one, digest: two },
             3 => Subject::GuardRail { setting: one, target: two },
+            4 => Subject::Unchecked { image: one, principal: two },
             _ => Subject::Blind { detection: one, code: two },
         };
         allowed(&subject(&alert));

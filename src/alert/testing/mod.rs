@@ -401,8 +401,10 @@ pub fn denied() -> Alert {
 
 /// An approval check that cannot see.
 pub fn blind() -> Alert {
-    let subject =
-        Subject::Blind { detection: NOT_APPROVED.id.to_owned(), code: "image-lookup-denied".to_owned() };
+    let subject = Subject::Unchecked {
+        image: "ami-029eb80bc237bec6f".to_owned(),
+        principal: "arn:aws:iam::123456789012:role/ci/deploy".to_owned(),
+    };
     let reason = Reason::new("image-lookup-denied", "ec2:DescribeImages was denied in this account.");
     let mut found = finding(
         &NOT_APPROVED,

@@ -43,7 +43,10 @@ pub struct Launches(BTreeMap<Key, Launched>);
 
 /// Whether an alert says no more than that a launch could not be judged for want of facts.
 pub fn is_unjudged(alert: &Alert) -> bool {
-    matches!(&alert.subject, Subject::Blind { detection, code } if detection == CHECK && for_want_of_facts(code))
+    let mut reasons = alert.findings.iter().flat_map(|finding| &finding.matched.not_inspected);
+    matches!(alert.subject, Subject::Unchecked { .. })
+        && matches!(alert.activity.action, Action::ImageLaunched(_))
+        && reasons.all(|reason| for_want_of_facts(&reason.code))
 }
 
 fn for_want_of_facts(code: &str) -> bool {

@@ -22,7 +22,7 @@ impl Story {
     pub fn watched() -> Self {
         use crate::history::{Key, Kind, Record, sight};
         let mut story = Self::begun();
-        let mut watch = Record::new(Key::new(ACCOUNT, REGION, Kind::Watch, sight::WATCH));
+        let mut watch = Record::new(Key::new(ACCOUNT, "", Kind::Watch, sight::WATCH));
         watch.see(at("2026-01-01T00:00:00Z"), "event-long-ago");
         watch.touch(at("2026-01-01T00:00:00Z"));
         story.records.insert(watch.key.clone(), watch);

@@ -90,7 +90,9 @@ pub(super) fn searched(record: &Record<'_>) -> Vec<Activity> {
     let names = names.flat_map(|filter| values(filter)).collect();
     let bound = |filter: &Value| {
         matches!(name(filter).as_deref(), Some("owner-id" | "owner-alias" | "image-id"))
+            // `owner-id=*` is everybody.
             && !values(filter).is_empty()
+            && !values(filter).iter().any(|value| value.contains(['*', '?']))
     };
     let bounded = filters.iter().any(|filter| bound(filter))
         || ["ownersSet", "imagesSet"].iter().any(|key| !list_of(request, key).is_empty());
