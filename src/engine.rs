@@ -6,7 +6,7 @@ use std::sync::Arc;
 use crate::activity::Activity;
 use crate::detection::{Context, Detection, Match, REGISTRY, Reason, Stage, Verdict};
 use crate::history::Memory;
-use crate::lookup::{Fact, FactKey, Facts, Lookup};
+use crate::lookup::{Cause, Fact, FactKey, Facts, Lookup, Missing};
 use crate::policy::Policy;
 
 /// How often facts are fetched for one activity and stage. An ancestor's owner is three steps away:
@@ -18,8 +18,16 @@ pub struct Judgement {
     pub activity: Arc<Activity>,
     /// In registry order; no `Need` is left.
     pub verdicts: Vec<(&'static Detection, Verdict)>,
-    /// Look-ups that could not be made: API and reason, in order of asking.
-    pub unavailable: Vec<(&'static str, String)>,
+    /// Look-ups that could not be made, in order of asking.
+    pub unavailable: Vec<FailedLookup>,
+}
+
+/// A look-up that could not be made.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FailedLookup {
+    /// `ec2:DescribeImages`
+    pub api: &'static str,
+    pub missing: Missing,
 }
 
 /// Judges one activity by every detection that the policy leaves on. Facts are kept in `facts`: judging
@@ -32,7 +40,19 @@ pub async fn judge<L: Lookup>(
     facts: &mut Facts,
 ) -> Judgement {
     let policy = &*policy.at(&activity);
-    let mut session = Session { activity: &activity, policy, lookup, memory, facts, unavailable: Vec::new() };
+    // What failed while it was judged before, with another memory, is not asked for again: it is still missing.
+    let mut unavailable: Vec<(&FactKey, FailedLookup)> = facts
+        .iter()
+        .filter_map(|(key, fact)| match fact {
+            Fact::Unavailable(missing) => {
+                Some((key, FailedLookup { api: key.api(), missing: missing.clone() }))
+            }
+            _ => None,
+        })
+        .collect();
+    unavailable.sort_by_key(|(key, _)| *key);
+    let unavailable = unavailable.into_iter().map(|(_, failed)| failed).collect();
+    let mut session = Session { activity: &activity, policy, lookup, memory, facts, unavailable };
     let mut verdicts: Vec<(usize, &'static Detection, Verdict)> = Vec::with_capacity(REGISTRY.len());
     let mut matches = Vec::new();
     for stage in [Stage::Event, Stage::Chain] {
@@ -61,7 +81,7 @@ struct Session<'a, L> {
     lookup: &'a L,
     memory: &'a Memory,
     facts: &'a mut Facts,
-    unavailable: Vec<(&'static str, String)>,
+    unavailable: Vec<FailedLookup>,
 }
 
 impl<L: Lookup> Session<'_, L> {
@@ -125,16 +145,16 @@ impl<L: Lookup> Session<'_, L> {
 
     async fn fetch(&mut self, wanted: Vec<FactKey>) {
         for (key, fact) in self.lookup.fetch(&wanted).await {
-            if let Fact::Unavailable(reason) = &fact {
-                self.unavailable.push((key.api(), reason.clone()));
+            if let Fact::Unavailable(missing) = &fact {
+                self.unavailable.push(FailedLookup { api: key.api(), missing: missing.clone() });
             }
             self.facts.insert(key, fact);
         }
         for key in wanted {
             if !self.facts.contains(&key) {
-                let reason = "the look-up gave no answer".to_owned();
-                self.unavailable.push((key.api(), reason.clone()));
-                self.facts.insert(key, Fact::Unavailable(reason));
+                let missing = Missing::new(Cause::Failing, "the look-up gave no answer");
+                self.unavailable.push(FailedLookup { api: key.api(), missing: missing.clone() });
+                self.facts.insert(key, Fact::Unavailable(missing));
             }
         }
     }

@@ -51,9 +51,13 @@ async fn one_bad_line_fails_no_batch_and_is_counted_and_kept() {
     assert_eq!(kept(&bodies), std::slice::from_ref(&bad));
 
     // What was kept can be sent through again as it is: as unreadable as before, and kept again.
-    let again = function.invoke(serde_json::from_str(&bodies[0]).unwrap()).await.unwrap();
+    let kept_record: Value = serde_json::from_str(&bodies[0]).unwrap();
+    let again = function.invoke(kept_record.clone()).await.unwrap();
     assert_eq!((&again["unreadable"], &again["published"]), (&json!(1), &json!(0)), "{again}");
     assert_eq!(kept(&moto.drain(&failures).await), [bad]);
+    // A replay leaves it where it is: kept a second time it would come back for ever.
+    assert_eq!(function.invoke_replayed(kept_record).await.unwrap_err().0, "Unreadable");
+    assert!(moto.drain(&failures).await.is_empty());
 }
 
 #[tokio::test]

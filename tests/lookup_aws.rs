@@ -2,11 +2,12 @@
 
 mod support;
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use imagewarden::activity::TemplateRef;
-use imagewarden::lookup::aws::AwsLookup;
-use imagewarden::lookup::{Fact, FactKey, FactValue, Lookup, Scope, UserDataOf};
+use imagewarden::lookup::aws::{AwsLookup, LookupAccounts, LookupRole};
+use imagewarden::lookup::{Cause, Fact, FactKey, FactValue, Lookup, Missing, Scope, UserDataOf};
 use serde_json::json;
 use support::stub::{Request, Response, Stub};
 use support::{ACCOUNT, REGION, sdk};
@@ -33,6 +34,12 @@ fn found(id: &str, owner: &str) -> String {
          <tagSet><item><key>k</key><value>v</value></item></tagSet>\
          </item></imagesSet></DescribeImagesResponse>"
     )
+}
+
+/// A role for one other account.
+fn role(name: &str) -> Option<LookupRole> {
+    let accounts = LookupAccounts::These(BTreeSet::from(["444455556666".to_owned()]));
+    Some(LookupRole { name: name.to_owned(), accounts })
 }
 
 async fn ask(stub: &Stub, key: FactKey) -> Fact {
@@ -85,7 +92,9 @@ async fn a_refusal_is_unavailable_with_a_reason_that_holds_no_ids() {
         (Response::new(400, "<html>oh</html>"), "failed with "),
     ] {
         let stub = Stub::start(move |_| answer.clone()).await;
-        let Fact::Unavailable(text) = ask(&stub, image("ami-01")).await else { panic!("{reason}") };
+        let Fact::Unavailable(Missing { reason: text, .. }) = ask(&stub, image("ami-01")).await else {
+            panic!("{reason}")
+        };
         assert!(text.starts_with(reason), "{text}");
         assert!(!text.contains("i-0123") && !text.contains("ami-"), "{text}");
     }
@@ -116,10 +125,13 @@ async fn throttling_is_waited_out() {
 #[tokio::test]
 async fn endless_throttling_and_a_dead_endpoint_are_told_apart() {
     let stub = Stub::start(|_| Response::ec2_error(503, "RequestLimitExceeded")).await;
-    let Fact::Unavailable(reason) = ask(&stub, image("ami-01")).await else { panic!() };
+    let Fact::Unavailable(Missing { reason, .. }) = ask(&stub, image("ami-01")).await else { panic!() };
     assert!(reason.starts_with("throttled"), "{reason}");
     let lookup = AwsLookup::new(sdk("http://127.0.0.1:9"), ACCOUNT.to_owned(), None);
-    assert_eq!(one(&lookup, image("ami-01")).await, Fact::Unavailable("no connection".to_owned()));
+    assert_eq!(
+        one(&lookup, image("ami-01")).await,
+        Fact::Unavailable(Missing::new(Cause::Failing, "no connection"))
+    );
 }
 
 #[tokio::test]
@@ -135,7 +147,7 @@ async fn silence_ends_with_the_time_limit_and_the_other_answers_count() {
     let facts = bounded.fetch(&[image("ami-01"), image("ami-02")]).await;
     assert!(start.elapsed() < Duration::from_secs(5));
     let of = |id| facts.iter().find(|(key, _)| *key == image(id)).map(|(_, fact)| fact.clone());
-    assert_eq!(of("ami-01"), Some(Fact::Unavailable("out of time".to_owned())));
+    assert_eq!(of("ami-01"), Some(Fact::Unavailable(Missing::new(Cause::OutOfTime, "out of time"))));
     assert!(matches!(of("ami-02"), Some(Fact::Known(_))));
 }
 
@@ -165,7 +177,7 @@ async fn another_accounts_facts_are_asked_with_its_role_assumed_once() {
         _ => Response::json_error(400, "ScanNotFoundException"),
     })
     .await;
-    let lookup = AwsLookup::new(sdk(&stub.url), ACCOUNT.to_owned(), Some("audit/lookup".to_owned()));
+    let lookup = AwsLookup::new(sdk(&stub.url), ACCOUNT.to_owned(), role("audit/lookup"));
     let scope = scope_in("444455556666");
     let keys = [
         FactKey::Image { scope: scope.clone(), image: "ami-01".to_owned() },
@@ -195,7 +207,7 @@ async fn a_role_in_china_has_a_chinese_arn() {
         _ => Response::ok(found("ami-01", ACCOUNT)),
     })
     .await;
-    let lookup = AwsLookup::new(sdk(&stub.url), ACCOUNT.to_owned(), Some("lookup".to_owned()));
+    let lookup = AwsLookup::new(sdk(&stub.url), ACCOUNT.to_owned(), role("lookup"));
     let scope = Scope { account: "444455556666".to_owned(), region: "cn-north-1".to_owned() };
     one(&lookup, FactKey::Image { scope, image: "ami-01".to_owned() }).await;
     let role = stub.asked("AssumeRole").remove(0).form("RoleArn").unwrap();
@@ -205,24 +217,39 @@ async fn a_role_in_china_has_a_chinese_arn() {
 #[tokio::test]
 async fn a_role_that_cannot_be_assumed_is_the_reason_given() {
     let stub = Stub::start(|_| Response::query_error(403, "AccessDenied")).await;
-    let lookup = AwsLookup::new(sdk(&stub.url), ACCOUNT.to_owned(), Some("lookup".to_owned()));
+    let lookup = AwsLookup::new(sdk(&stub.url), ACCOUNT.to_owned(), role("lookup"));
     let key = FactKey::AllowedImages { scope: scope_in("444455556666") };
-    let Fact::Unavailable(reason) = one(&lookup, key).await else { panic!() };
+    let Fact::Unavailable(Missing { reason, .. }) = one(&lookup, key).await else { panic!() };
     assert_eq!(
         reason,
         "the role of LOOKUP_ROLE_NAME cannot be assumed in the event's account (access denied)"
     );
 }
 
+/// Whoever may forge an event names the account in it.
+#[tokio::test]
+async fn the_role_is_assumed_in_no_account_that_is_not_named() {
+    let stub = Stub::start(|_| assumed()).await;
+    let lookup = AwsLookup::new(sdk(&stub.url), ACCOUNT.to_owned(), role("lookup"));
+    let key = FactKey::AllowedImages { scope: scope_in("999900001111") };
+    let Fact::Unavailable(Missing { cause, reason }) = one(&lookup, key).await else { panic!() };
+    assert_eq!(cause, Cause::Other);
+    assert!(reason.contains("LOOKUP_ACCOUNTS"), "{reason}");
+    assert_eq!(stub.requests().len(), 0);
+}
+
 #[tokio::test]
 async fn where_nothing_can_be_asked_nothing_is() {
     let stub = Stub::start(|_| Response::ok("")).await;
     let foreign = FactKey::AllowedImages { scope: scope_in("444455556666") };
-    let Fact::Unavailable(reason) = ask(&stub, foreign).await else { panic!() };
+    let Fact::Unavailable(Missing { reason, .. }) = ask(&stub, foreign).await else { panic!() };
     assert!(reason.contains("LOOKUP_ROLE_NAME"), "{reason}");
     for region in ["", "evil.example/", "eu-central-1.evil.example"] {
         let scope = Scope { account: ACCOUNT.to_owned(), region: region.to_owned() };
-        let Fact::Unavailable(reason) = ask(&stub, FactKey::AllowedImages { scope }).await else { panic!() };
+        let Fact::Unavailable(Missing { reason, .. }) = ask(&stub, FactKey::AllowedImages { scope }).await
+        else {
+            panic!()
+        };
         assert!(reason.contains("region"), "{reason}");
     }
     assert_eq!(stub.requests().len(), 0);
@@ -406,5 +433,5 @@ async fn an_image_never_scanned_is_absent() {
     let stub = Stub::start(|_| Response::json_error(400, "ScanNotFoundException")).await;
     assert_eq!(ask(&stub, scan_key()).await, Fact::Absent);
     let stub = Stub::start(|_| Response::json_error(400, "AccessDeniedException")).await;
-    assert_eq!(ask(&stub, scan_key()).await, Fact::Unavailable("access denied".to_owned()));
+    assert_eq!(ask(&stub, scan_key()).await, Fact::Unavailable(Missing::new(Cause::Denied, "access denied")));
 }

@@ -42,7 +42,7 @@ async fn stub() -> Stub {
                 };
                 Response::ok(messages.to_string())
             }
-            (_, "DeleteMessage") => Response::ok("{}"),
+            (_, "DeleteMessage" | "ChangeMessageVisibility") => Response::ok("{}"),
             ("DELETE", _) => Response::new(204, ""),
             ("GET", path) if path.contains("list-type=2") => Response::ok(
                 "<ListBucketResult><IsTruncated>false</IsTruncated><Contents><Key>fail/a</Key></Contents>\
@@ -158,4 +158,51 @@ async fn files_are_replayed_and_a_reply_that_hands_messages_back_is_no_success()
     assert!(replayed[1].0.ends_with("b.jsonl:1") && replayed[1].2.contains("1 messages"), "{replayed:?}");
     assert!(replayed[3].2.contains("not JSON"));
     assert_eq!(invocations(&stub).len(), 3);
+}
+
+/// A queue whose every message cannot be read, and a function that keeps each again under a new id, as one did that
+/// did not know of replays.
+#[tokio::test]
+async fn a_queue_of_unreadable_records_comes_to_an_end_and_stays_as_it_was() {
+    let now = || std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_millis();
+    let old = now() - 60_000;
+    let queue: Mutex<Vec<(String, u128)>> = Mutex::new((0..3).map(|id| (format!("old-{id}"), old)).collect());
+    let stub = Stub::start(move |request: &Request| {
+        let mut queue = queue.lock().unwrap();
+        match request.action() {
+            "ReceiveMessage" => {
+                let messages: Vec<Value> = queue
+                    .iter()
+                    .map(|(id, sent)| {
+                        json!({
+                            "MessageId": id, "ReceiptHandle": format!("h-{id}"), "Body": "{\"line\": \"?\"}",
+                            "Attributes": {"SentTimestamp": sent.to_string()}
+                        })
+                    })
+                    .collect();
+                Response::ok(json!({"Messages": messages[messages.len().saturating_sub(10)..]}).to_string())
+            }
+            "DeleteMessage" | "ChangeMessageVisibility" => Response::ok("{}"),
+            _ => {
+                let id = format!("new-{}", queue.len());
+                // A little later than the replay's beginning, as it would be.
+                queue.push((id, now() + 5));
+                Response::ok(json!({"activities": 0, "unreadable": 1}).to_string())
+            }
+        }
+    })
+    .await;
+    let url = format!("{}{QUEUE}", stub.url);
+    let (replayed, status) = replay(&stub, &[&url], false).await;
+    assert_eq!(status, 0);
+    let mut places: Vec<&str> = replayed.iter().map(|one| one.0.rsplit(' ').next().unwrap()).collect();
+    places.sort_unstable();
+    assert_eq!(places, ["old-0", "old-1", "old-2"]);
+    assert!(replayed.iter().all(|one| !one.1 && one.2.contains("could not read")), "{replayed:?}");
+    assert!(stub.asked("DeleteMessage").is_empty(), "they stay where they were");
+    let given_back: Vec<String> =
+        stub.asked("ChangeMessageVisibility").into_iter().map(|it| it.body).collect();
+    for id in ["old-0", "old-1", "old-2", "new-3"] {
+        assert!(given_back.iter().any(|body| body.contains(&format!("h-{id}\""))), "{id}: {given_back:?}");
+    }
 }

@@ -379,6 +379,7 @@ fn every_alarm_tells_somebody() {
         "SystemErrors",
         "SweepBehind",
         "SelfCheckFailures",
+        "PolicyNotLoaded",
         "ExecutionsFailed",
     ] {
         assert!(metrics.contains(metric), "no alarm on {metric}");

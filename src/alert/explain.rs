@@ -6,7 +6,7 @@ use super::paint::{DOUBT, FAINT, GOOD, STRONG, of, paint};
 use super::safe::{told, told_openly, wrap};
 use super::words;
 use crate::detection::Verdict;
-use crate::engine::Judgement;
+use crate::engine::{FailedLookup, Judgement};
 
 /// Narrower terminals get lines of this many columns all the same.
 const NARROWEST: usize = 60;
@@ -74,11 +74,12 @@ pub fn explain(judgement: &Judgement, width: usize, colour: bool) -> String {
     }
     if !judgement.unavailable.is_empty() {
         text.push('\n');
-        let mut told: Vec<&(&str, String)> = Vec::new();
+        let mut told: Vec<&FailedLookup> = Vec::new();
         for failed in &judgement.unavailable {
             if !told.contains(&failed) {
                 told.push(failed);
-                let line = format!("look-up failed: {}: {}", failed.0, told_openly(&failed.1, TEXT));
+                let line =
+                    format!("look-up failed: {}: {}", failed.api, told_openly(&failed.missing.reason, TEXT));
                 column(&mut text, &[], &line, width, colour);
             }
         }

@@ -1,15 +1,21 @@
 //! What a failed call means, in words that are the same for the same cause.
 
+use std::any::Any;
 use std::error::Error;
 
 use aws_credential_types::provider::error::CredentialsError;
+use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use aws_smithy_runtime_api::client::result::SdkError;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 
 /// The role of `LOOKUP_ROLE_NAME` could not be assumed. Travels inside a [`CredentialsError`].
 #[derive(Debug, thiserror::Error)]
-#[error("the role could not be assumed: {0}")]
-pub struct RoleNotAssumed(pub String);
+#[error("the role could not be assumed: {reason}")]
+pub struct RoleNotAssumed {
+    pub reason: String,
+    /// The same request may succeed later: STS was throttled or out of reach.
+    pub passing: bool,
+}
 
 /// Why a call failed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,7 +27,12 @@ pub enum Cause {
     /// No credentials, or expired or unknown ones.
     Credentials,
     /// [`RoleNotAssumed`], with what STS said.
-    Role(String),
+    Role {
+        reason: String,
+        passing: bool,
+    },
+    /// The service failed or its answer could not be read: its error code, or what was wrong.
+    Service(String),
     /// The service's own error code, or nothing better than `unknown`.
     Other(String),
 }
@@ -45,12 +56,18 @@ impl Failure {
     {
         let code = error.code().filter(|code| is_code(code)).map(str::to_owned);
         let cause = match (&code, error) {
-            (Some(code), _) => of_code(code),
+            (Some(code), _) => match of_code(code) {
+                Cause::Other(code) if is_server_error(error) => Cause::Service(code),
+                cause => cause,
+            },
             (None, SdkError::TimeoutError(_)) => Cause::OutOfTime,
             (None, SdkError::DispatchFailure(failure)) if failure.is_timeout() => Cause::OutOfTime,
             (None, other) => of_chain(other).unwrap_or_else(|| match other {
                 SdkError::DispatchFailure(_) => Cause::Unreachable,
-                SdkError::ResponseError(_) => Cause::Other("an unreadable response".to_owned()),
+                SdkError::ResponseError(_) => Cause::Service("an unreadable response".to_owned()),
+                SdkError::ServiceError(_) if is_server_error(other) => {
+                    Cause::Service("an error without a code".to_owned())
+                }
                 SdkError::ServiceError(_) => Cause::Other("an error without a code".to_owned()),
                 _ => Cause::Other("an error of its own making".to_owned()),
             }),
@@ -67,10 +84,19 @@ impl Failure {
             Cause::OutOfTime => "out of time".to_owned(),
             Cause::Unreachable => "no connection".to_owned(),
             Cause::Credentials => "no valid credentials".to_owned(),
-            Cause::Role(why) => {
-                format!("the role of LOOKUP_ROLE_NAME cannot be assumed in the event's account ({why})")
+            Cause::Role { reason, .. } => {
+                format!("the role of LOOKUP_ROLE_NAME cannot be assumed in the event's account ({reason})")
             }
-            Cause::Other(what) => format!("failed with {what}"),
+            Cause::Service(what) | Cause::Other(what) => format!("failed with {what}"),
+        }
+    }
+
+    /// Whether the same call may succeed a minute later, with nothing changed by anybody.
+    pub fn passing(&self) -> bool {
+        match &self.cause {
+            Cause::Throttled | Cause::OutOfTime | Cause::Unreachable | Cause::Service(_) => true,
+            Cause::Role { passing, .. } => *passing,
+            Cause::Denied | Cause::Credentials | Cause::Other(_) => false,
         }
     }
 
@@ -82,6 +108,12 @@ impl Failure {
     {
         format!("{api}: {}", Self::of(error).reason())
     }
+}
+
+/// Whether the service answered with an HTTP status of 500 or more.
+fn is_server_error<E, R: 'static>(error: &SdkError<E, R>) -> bool {
+    let response = error.raw_response().and_then(|raw| (raw as &dyn Any).downcast_ref::<HttpResponse>());
+    response.is_some_and(|response| response.status().as_u16() >= 500)
 }
 
 /// Error codes are words with dots; anything else is not one to show.
@@ -132,8 +164,8 @@ fn of_chain(error: &(dyn Error + 'static)) -> Option<Cause> {
     let mut credentials = false;
     let mut next = Some(error);
     while let Some(error) = next {
-        if let Some(RoleNotAssumed(why)) = error.downcast_ref::<RoleNotAssumed>() {
-            return Some(Cause::Role(why.clone()));
+        if let Some(role) = error.downcast_ref::<RoleNotAssumed>() {
+            return Some(Cause::Role { reason: role.reason.clone(), passing: role.passing });
         }
         credentials |= error.is::<CredentialsError>();
         next = error.source();

@@ -12,7 +12,9 @@ use crate::activity::{
     Derivation, DerivationKind, GuardRail, GuardRailChange, ImageRef, Instance, Launch, Origin, Place,
     Process, Pull, Push, Scan, Start, Workload, WorkloadKind,
 };
-use crate::lookup::{Ancestor, Fact, FactKey, FactValue, Facts, ImageFact, Scope, SnapshotFact};
+use crate::lookup::{
+    Ancestor, Cause, Fact, FactKey, FactValue, Facts, ImageFact, Missing, Scope, SnapshotFact,
+};
 use crate::policy::Policy;
 
 pub const ACCOUNT: &str = "111122223333";
@@ -242,7 +244,7 @@ impl Given {
 }
 
 pub fn denied() -> Fact {
-    Fact::Unavailable("AccessDenied".to_owned())
+    Fact::Unavailable(Missing::new(Cause::Denied, "AccessDenied"))
 }
 
 #[track_caller]

@@ -15,22 +15,27 @@ use tokio::time::Instant;
 
 use super::failure_queue::FailureQueue;
 use super::metrics::Tally;
+use super::off_thread::{self, Cut, GivenUp};
 use super::policy::{Current, PolicyStore};
 use super::reply::{Failed, Reply, Report};
 use super::settings::{Settings, SettingsError};
-use super::{errand, place, work};
+use super::work::{self, Waiting};
+use super::{errand, place};
 use crate::aws::arn_place;
 use crate::history::Key;
 use crate::history::batch::Batch;
 use crate::history::dynamodb::DynamoDb;
 use crate::lookup::aws::AwsLookup;
 use crate::notify::Sns;
+use crate::replay::REPLAY;
 use crate::source::{self, Reading, Surroundings, Unreadable};
 
 /// What is kept back of an invocation's time, for publishing and answering.
 const RESERVE: Duration = Duration::from_secs(5);
 /// What is kept back for the answer alone.
 const LAST_MOMENT: Duration = Duration::from_secs(1);
+/// How much that was given up may still run before the process ends.
+const MOST_GIVEN_UP: usize = 4;
 /// The longest that a function may run.
 const LONGEST: Duration = Duration::from_secs(900);
 /// How many unreadable records of one payload are kept singly. A payload of more is kept whole.
@@ -44,6 +49,8 @@ pub(super) struct App {
     policies: PolicyStore,
     failures: Option<FailureQueue>,
     history: Option<DynamoDb>,
+    /// Judging that took too long.
+    pub(super) given_up: GivenUp,
     /// Which records lead to which others, as far as this process has seen.
     pub(super) links: Mutex<HashMap<Key, Vec<Key>>>,
     /// Made at the first invocation, which tells the function's own account.
@@ -56,8 +63,14 @@ pub(super) struct Invocation {
     pub(super) current: Current,
     /// When judging has to end.
     pub(super) deadline: Instant,
+    /// When everything but the answer has to end.
+    pub(super) last_moment: Instant,
     /// When the platform ends the invocation.
     pub(super) ends: DateTime<Utc>,
+    /// It was sent here by `replay`: what is unreadable lies in a store already, and stays there.
+    replayed: bool,
+    /// Nobody tries again what fails: an errand goes on the next time.
+    pub(super) errand: AtomicBool,
     /// This attempt's own name: the platform's next one has the same request id.
     pub(super) token: String,
     /// The table, for what is told.
@@ -95,14 +108,20 @@ impl App {
         let policies = PolicyStore::new(settings.policy.clone(), sdk.clone());
         let failures = settings.failure_queue.clone().map(|url| FailureQueue::new(&sdk, url));
         let history = settings.history_table.as_deref().map(|table| DynamoDb::new(&sdk, table));
-        let (links, lookup) = (Mutex::default(), OnceLock::new());
-        Ok(Self { settings, sdk, sns, policies, failures, history, links, lookup })
+        let (given_up, links, lookup) = (GivenUp::default(), Mutex::default(), OnceLock::new());
+        Ok(Self { settings, sdk, sns, policies, failures, history, given_up, links, lookup })
     }
 
     /// # Errors
     /// Whenever not everything was read, judged and published: all of the payload comes again.
     pub(super) async fn handle(self: Arc<Self>, event: LambdaEvent<Box<RawValue>>) -> Result<Reply, Failed> {
         let (payload, context) = event.into_parts();
+        if self.given_up.count() >= MOST_GIVEN_UP {
+            // They take the time of everything that comes. The platform starts another process, and hands it
+            // this event again.
+            tracing::error!("too much that was given up still runs: the process ends");
+            std::process::exit(1);
+        }
         let (region, account) = self.place(&context);
         let lookup = self
             .lookup
@@ -111,12 +130,19 @@ impl App {
             })
             .clone();
         let (begun, left) = (Instant::now(), left(context.deadline(), SystemTime::now()));
-        let store = self.history.as_ref().map(|table| table.until(begun + left.saturating_sub(LAST_MOMENT)));
+        let last_moment = begun + left.saturating_sub(LAST_MOMENT);
+        let store = self.history.as_ref().map(|table| table.until(last_moment));
         let invocation = Arc::new(Invocation {
             lookup,
             current: self.policies.current().await,
             deadline: begun + time_for(left),
+            last_moment,
             ends: context.deadline().into(),
+            replayed: context
+                .client_context
+                .as_ref()
+                .is_some_and(|client| client.custom.contains_key(REPLAY)),
+            errand: AtomicBool::new(false),
             token: format!("{} {:016x}", context.request_id, RandomState::new().build_hasher().finish()),
             records: store.clone().map(Batch::new),
             store,
@@ -132,7 +158,12 @@ impl App {
             tally: Mutex::default(),
         });
         invocation.count(|tally| tally.policy_failures = u64::from(invocation.current.load_failed));
-        let result = self.clone().payload(payload.get(), &invocation).await;
+        let result = tokio::time::timeout_at(
+            last_moment + LAST_MOMENT / 2,
+            self.clone().payload(payload, &invocation),
+        )
+        .await
+        .unwrap_or_else(|_| Err(Failed::OutOfTime("all of the payload comes again".to_owned())));
         let mut tally = invocation.tally.lock().unwrap_or_else(PoisonError::into_inner).clone();
         if let Ok(Some(returned)) = &result {
             tally.returned = u64::try_from(returned.len()).unwrap_or(u64::MAX);
@@ -162,19 +193,26 @@ impl App {
     /// `Some` for SQS input: the messages that go back.
     async fn payload(
         self: Arc<Self>,
-        text: &str,
+        text: Box<RawValue>,
         invocation: &Arc<Invocation>,
     ) -> Result<Option<Vec<String>>, Failed> {
-        let value: Value = serde_json::from_str(text)
-            .map_err(|error| Failed::Unreadable(format!("JSON that cannot be taken apart: {error}")))?;
-        if let Some(errand) = source::errand(&value) {
-            return errand::run(errand, &value, self, invocation).await.map(|()| None);
-        }
-        match source::read_sqs(&value, &invocation.surroundings) {
-            Some(messages) => self.messages(messages, &value, invocation).await.map(Some),
-            None => {
-                let reading = source::read(&value, &invocation.surroundings);
-                let mut results = self.readings(vec![reading], &value, invocation).await;
+        let own = invocation.clone();
+        let read = async move { Input::read(&text, &own.surroundings) };
+        let (value, input) = match off_thread::run(read, invocation.deadline, &self.given_up).await {
+            Ok(read) => read?,
+            Err(Cut::Late) => {
+                return Err(Failed::OutOfTime("the payload could not be read in time".to_owned()));
+            }
+            Err(Cut::BrokeOff) => return Err(Failed::Unreadable("reading it broke off".to_owned())),
+        };
+        match input {
+            Input::Errand(errand) => {
+                invocation.errand.store(true, Ordering::Relaxed);
+                errand::run(&errand, &value, self, invocation).await.map(|()| None)
+            }
+            Input::Messages(messages) => self.messages(messages, &value, invocation).await.map(Some),
+            Input::Event(reading) => {
+                let mut results = self.readings(vec![(None, reading)], &value, invocation).await;
                 results.pop().unwrap_or(Ok(())).map(|()| None)
             }
         }
@@ -193,6 +231,8 @@ impl App {
             .and_then(Value::as_str)
             .is_some_and(|arn| arn.ends_with(".fifo"));
         let (ids, readings): (Vec<String>, Vec<Reading>) = messages.into_iter().unzip();
+        let readings =
+            (0..).zip(readings).map(|(place, reading)| (receives(payload, place), reading)).collect();
         let results = self.readings(readings, payload, invocation).await;
         let mut returned = Vec::new();
         let mut nameless = None;
@@ -201,7 +241,7 @@ impl App {
                 result = Err(Failed::OutOfTime("a message before it in its queue failed".to_owned()));
             }
             let Err(failed) = result else { continue };
-            tracing::warn!(id, error = %failed, "the message goes back to its queue");
+            tracing::warn!(sqs_message = id, error = %failed, "the message goes back to its queue");
             if id.is_empty() {
                 nameless = Some(failed);
             } else {
@@ -216,13 +256,13 @@ impl App {
     /// in one payload are remembered together, so that each record is read and written once.
     async fn readings(
         self: &Arc<Self>,
-        readings: Vec<Reading>,
+        readings: Vec<(Option<u64>, Reading)>,
         payload: &Value,
         invocation: &Arc<Invocation>,
     ) -> Vec<Result<(), Failed>> {
-        let mut activities = Vec::new();
+        let mut waiting = Vec::new();
         let mut rest = Vec::with_capacity(readings.len());
-        for reading in readings {
+        for (receives, reading) in readings {
             let Reading { activities: some, ignored, unreadable, refused } = reading;
             invocation.count(|tally| {
                 tally.ignored += u64::try_from(ignored).unwrap_or(u64::MAX);
@@ -238,9 +278,9 @@ impl App {
             let whole_payload = unreadable.iter().any(|one| one.raw.is_none());
             let nothing_else = some.is_empty() && ignored == 0 && whole_payload;
             rest.push((some.len(), unreadable, nothing_else));
-            activities.extend(some);
+            waiting.extend(some.into_iter().map(|one| Waiting { activity: Arc::new(one), receives }));
         }
-        let mut judged = work::all(self, activities, invocation).await.into_iter();
+        let mut judged = work::all(self, waiting, invocation).await.into_iter();
         let mut results = Vec::with_capacity(rest.len());
         for (count, unreadable, nothing_else) in rest {
             // All of them, also those after a failure.
@@ -250,18 +290,23 @@ impl App {
                 tracing::warn!(place = one.place, reason = one.reason, "unreadable");
             }
             results.push(match judged {
-                Ok(()) => self.keep(&unreadable, nothing_else, payload).await,
+                Ok(()) => {
+                    let kept = self.keep(&unreadable, nothing_else || invocation.replayed, payload);
+                    tokio::time::timeout_at(invocation.last_moment, kept)
+                        .await
+                        .unwrap_or_else(|_| Err(Failed::NotKept("there was no time left for it".to_owned())))
+                }
                 Err(failed) => Err(failed),
             });
         }
         results
     }
 
-    /// Keeps the records that could not be read.
+    /// Keeps the records that could not be read; or fails with them, so that the platform keeps the payload whole.
     async fn keep(
         &self,
         unreadable: &[Unreadable],
-        nothing_else: bool,
+        whole_payload: bool,
         payload: &Value,
     ) -> Result<(), Failed> {
         if unreadable.is_empty() {
@@ -276,7 +321,7 @@ impl App {
             let more = if more > 0 { format!(" (and {more} more)") } else { String::new() };
             Failed::Unreadable(first.unwrap_or_default() + &more)
         };
-        let Some(failures) = self.failures.as_ref().filter(|_| !nothing_else && unreadable.len() <= KEPT)
+        let Some(failures) = self.failures.as_ref().filter(|_| !whole_payload && unreadable.len() <= KEPT)
         else {
             return Err(whole());
         };
@@ -287,6 +332,33 @@ impl App {
         }
         Ok(())
     }
+}
+
+/// What a payload is.
+enum Input {
+    Errand(String),
+    /// Of SQS, each with its id.
+    Messages(Vec<(String, Reading)>),
+    Event(Reading),
+}
+
+impl Input {
+    fn read(text: &RawValue, surroundings: &Surroundings) -> Result<(Value, Self), Failed> {
+        let value: Value = serde_json::from_str(text.get())
+            .map_err(|error| Failed::Unreadable(format!("JSON that cannot be taken apart: {error}")))?;
+        let input = match (source::errand(&value), source::read_sqs(&value, surroundings)) {
+            (Some(errand), _) => Input::Errand(errand.to_owned()),
+            (None, Some(messages)) => Input::Messages(messages),
+            (None, None) => Input::Event(source::read(&value, surroundings)),
+        };
+        Ok((value, input))
+    }
+}
+
+/// How often SQS has delivered the message at that place, this time included.
+fn receives(payload: &Value, place: usize) -> Option<u64> {
+    let message = payload.get("Records")?.get(place)?;
+    message.pointer("/attributes/ApproximateReceiveCount")?.as_str()?.parse().ok()
 }
 
 /// What the platform leaves.

@@ -5,11 +5,14 @@ use std::sync::Arc;
 use chrono::Utc;
 use tokio::time::Instant;
 
+use super::attempts;
 use super::handler::{App, Invocation};
 use super::reply::Failed;
 use super::tell::Topics;
+use super::work::Waiting;
 use crate::activity::Activity;
 use crate::alert::{self, Told};
+use crate::engine::FailedLookup;
 use crate::history::Store;
 use crate::lookup::Lookup;
 use crate::lookup::aws::ACTIVITY_TIME;
@@ -19,8 +22,17 @@ use crate::pipeline::Pipeline;
 pub(super) struct Judged {
     pub(super) activity: Arc<Activity>,
     pub(super) told: Told,
-    /// Look-ups that could not be made: API and reason.
-    pub(super) unavailable: Vec<(&'static str, String)>,
+    /// Look-ups that could not be made.
+    pub(super) unavailable: Vec<FailedLookup>,
+    /// The how manieth time it is that the event could not be judged to the end, where that is known.
+    pub(super) attempt: Option<u64>,
+}
+
+impl Judged {
+    /// Look-ups that may succeed when the event comes again.
+    pub(super) fn passing(&self) -> impl Iterator<Item = &FailedLookup> {
+        self.unavailable.iter().filter(|failed| failed.missing.cause.is_passing())
+    }
 }
 
 /// What it leaves behind is in the invocation's records, and not yet in the table.
@@ -29,9 +41,10 @@ pub(super) struct Judged {
 /// When there was no time left, or the history did not answer.
 pub(super) async fn one(
     app: Arc<App>,
-    activity: Arc<Activity>,
+    waiting: Waiting,
     invocation: Arc<Invocation>,
 ) -> Result<Judged, Failed> {
+    let Waiting { activity, receives } = waiting;
     let first = invocation.begin();
     let out_of_time = || Failed::OutOfTime("the rest of the payload comes again".to_owned());
     if !first && invocation.late() {
@@ -39,7 +52,7 @@ pub(super) async fn one(
     }
     let deadline = invocation.deadline.min(Instant::now() + ACTIVITY_TIME);
     let lookup = invocation.lookup.until(deadline);
-    let topics = Topics { sns: &app.sns };
+    let topics = Topics { sns: &app.sns, until: invocation.last_moment };
     let pipeline = pipeline(&invocation, &lookup, invocation.records.as_ref(), &topics);
     let judgement = pipeline.judge(activity.clone()).await;
     // Facts that only the invocation's end kept away are there the next time.
@@ -49,7 +62,14 @@ pub(super) async fn one(
     let judgement = judgement?;
     let current = &invocation.current;
     let told = alert::alerts(&judgement, &current.policy, current.note.as_deref());
-    Ok(Judged { activity, told, unavailable: judgement.unavailable })
+    let mut judged = Judged { activity, told, unavailable: judgement.unavailable, attempt: receives };
+    if judged.passing().next().is_some()
+        && judged.attempt.is_none()
+        && let Some(records) = &invocation.records
+    {
+        judged.attempt = Some(attempts::count(records, &judged.activity, &invocation.token).await?);
+    }
+    Ok(judged)
 }
 
 /// The function's pipeline over a store.

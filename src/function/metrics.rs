@@ -31,6 +31,8 @@ pub(super) struct Tally {
     /// Findings in alerts, by detection.
     pub(super) by_detection: BTreeMap<&'static str, u64>,
     pub(super) unavailable: u64,
+    /// Activities that could not be judged to the end for a passing reason.
+    pub(super) unfinished: u64,
     pub(super) failed_scans: u64,
     pub(super) policy_failures: u64,
     /// SQS messages that went back.
@@ -58,9 +60,10 @@ pub(super) struct SweepTally {
 
 /// Counts a judged activity, and says what it lacked.
 pub(super) fn count(invocation: &Invocation, judged: &Judged) {
-    let Judged { activity, told, unavailable } = judged;
-    for (api, reason) in unavailable {
-        tracing::warn!(api, reason, activity = activity.id, "look-up unavailable");
+    let Judged { activity, told, unavailable, .. } = judged;
+    for failed in unavailable {
+        let reason = failed.missing.reason.as_ref();
+        tracing::warn!(api = failed.api, reason, activity = activity.id, "look-up unavailable");
     }
     for (detection, reason) in &told.suppressed {
         tracing::info!(detection = detection.id, reason, activity = activity.id, "suppressed");
@@ -97,6 +100,7 @@ impl Tally {
         );
         let counts = [
             ("UnavailableLookups", self.unavailable),
+            ("Unfinished", self.unfinished),
             ("Unreadable", self.unreadable),
             ("Refused", self.refused),
             ("FailedScans", self.failed_scans),

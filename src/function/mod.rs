@@ -7,6 +7,7 @@
 //! An invocation succeeds only when everything it was given was read and every alert was published.
 //! Whatever else happens is its error: the platform tries again, and keeps the payload in the end.
 
+mod attempts;
 mod errand;
 mod failure_queue;
 mod handler;
@@ -15,6 +16,7 @@ mod init;
 mod judge;
 mod log;
 mod metrics;
+mod off_thread;
 mod place;
 mod policy;
 mod reply;
@@ -22,6 +24,7 @@ mod self_check;
 mod settings;
 mod sweep;
 mod tell;
+mod unfinished;
 mod work;
 
 use std::sync::Arc;

@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use aws_config::SdkConfig;
+use chrono::{DateTime, Utc};
 
 use crate::aws::Failure;
 use crate::policy::Policy;
@@ -60,8 +61,10 @@ impl PolicySource {
 #[derive(Debug, Clone)]
 pub(super) struct Current {
     pub(super) policy: Arc<Policy>,
-    /// Set where the bundled one stands in for the configured one: goes into every alert.
+    /// Set where another one stands in for the configured one: goes into every alert.
     pub(super) note: Option<String>,
+    /// When it was loaded; nothing for the bundled one that stands in.
+    loaded: Option<DateTime<Utc>>,
     /// The last load failed, whether or not an older one still serves.
     pub(super) load_failed: bool,
 }
@@ -106,7 +109,7 @@ impl PolicyStore {
             Ok(policy) => loaded(policy),
             Err(reason) => {
                 let current = after_failure(held.map(|held| held.current), &reason);
-                let serving = if current.note.is_some() { "the bundled one" } else { "the one before" };
+                let serving = if current.loaded.is_none() { "the bundled one" } else { "the one before" };
                 tracing::error!(reason, serving, "the policy could not be loaded");
                 current
             }
@@ -169,16 +172,23 @@ impl PolicyStore {
 }
 
 fn loaded(policy: Policy) -> Current {
-    Current { policy: Arc::new(policy), note: None, load_failed: false }
+    Current { policy: Arc::new(policy), note: None, loaded: Some(Utc::now()), load_failed: false }
 }
 
 fn after_failure(before: Option<Current>, reason: &str) -> Current {
-    let stale = before.filter(|before| before.note.is_none());
-    match stale {
-        Some(stale) => Current { load_failed: true, ..stale },
+    match before.and_then(|before| before.loaded.map(|loaded| (before, loaded))) {
+        Some((before, loaded)) => Current {
+            note: Some(format!(
+                "policy not loaded, judged by the one that was loaded at {}: {reason}",
+                loaded.format("%Y-%m-%d %H:%M UTC")
+            )),
+            load_failed: true,
+            ..before
+        },
         None => Current {
             policy: Arc::new(Policy::bundled().clone()),
             note: Some(format!("policy not loaded, judged by the bundled one: {reason}")),
+            loaded: None,
             load_failed: true,
         },
     }
@@ -212,10 +222,13 @@ mod tests {
     }
 
     #[test]
-    fn a_stale_policy_serves_on_and_no_alert_says_otherwise() {
-        let current = after_failure(Some(loaded(Policy::default())), "denied");
-        assert_eq!(current.note, None);
-        assert!(current.load_failed);
+    fn a_stale_policy_serves_on_and_every_alert_says_so() {
+        let policy = Policy::default();
+        let first = after_failure(Some(loaded(policy.clone())), "denied");
+        assert!(first.note.as_deref().unwrap().starts_with("policy not loaded, judged by the one that was"));
+        let second = after_failure(Some(first), "throttled");
+        assert!(second.note.unwrap().ends_with("UTC: throttled"));
+        assert!(second.load_failed && *second.policy == policy);
     }
 
     #[test]
@@ -262,12 +275,13 @@ mod tests {
         std::fs::write(&file, "images: {max_age_days: soon}").unwrap();
         age(&store, AGE);
         let current = store.current().await;
-        assert_eq!((current.policy.images.max_age_days, current.note), (Some(10), None));
-        assert!(current.load_failed);
+        assert_eq!(current.policy.images.max_age_days, Some(10));
+        assert!(current.load_failed && current.note.unwrap().contains("policy.yaml"));
         std::fs::write(&file, "images: {max_age_days: 30}").unwrap();
         age(&store, RETRY);
         let current = store.current().await;
         assert_eq!((current.policy.images.max_age_days, current.load_failed), (Some(30), false));
+        assert_eq!(current.note, None);
     }
 
     #[tokio::test]

@@ -77,6 +77,9 @@ pub(super) enum Failed {
     NotPublished(String),
     #[error("out of time: {0}")]
     OutOfTime(String),
+    /// A look-up failed for a reason that passes: the event has to be judged again.
+    #[error("a look-up failed that may succeed later: {0}")]
+    LookupFailed(String),
     #[error("{0}")]
     History(String),
     #[error("unreadable input: {0}")]
@@ -111,6 +114,7 @@ impl From<Failed> for Diagnostic {
             Failed::NotPublished(_) => "NotPublished",
             Failed::History(_) => "History",
             Failed::OutOfTime(_) => "OutOfTime",
+            Failed::LookupFailed(_) => "LookupFailed",
             Failed::Unreadable(_) => "Unreadable",
             Failed::NotKept(_) => "NotKept",
             Failed::Sweep(_) => "Sweep",

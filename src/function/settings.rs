@@ -1,8 +1,11 @@
 //! The function's environment.
 
+use std::collections::BTreeSet;
+
 use super::policy::PolicySource;
 use crate::alert::HttpsBody;
-use crate::aws::{SetupError, arn_place};
+use crate::aws::{SetupError, arn_place, is_account};
+use crate::lookup::aws::{LookupAccounts, LookupRole};
 use crate::source::{Exporter, LogFormats, Trust};
 
 /// What the environment says.
@@ -13,7 +16,8 @@ pub struct Settings {
     /// What https subscribers of the main topic get (`HTTPS_BODY`): `chat`, the default, or `ocsf`.
     pub https: HttpsBody,
     pub failure_queue: Option<String>,
-    pub lookup_role: Option<String>,
+    /// The role for look-ups in other accounts (`LOOKUP_ROLE_NAME`), and which these are (`LOOKUP_ACCOUNTS`).
+    pub lookup_role: Option<LookupRole>,
     /// Where history is kept (`HISTORY_TABLE`): a DynamoDB table's name or ARN.
     pub history_table: Option<String>,
     /// The fields of VPC flow logs in a custom format (`FLOW_LOG_FORMAT`).
@@ -35,6 +39,8 @@ pub enum SettingsError {
     NotATopic { name: &'static str, value: String },
     #[error("LOOKUP_ROLE_NAME is `{0}`: give the role's name alone (with its path), not its ARN")]
     NotARole(String),
+    #[error("LOOKUP_ACCOUNTS has `{0}`: give account ids of twelve digits, or the word organization")]
+    NotAnAccount(String),
     #[error("FAILURE_QUEUE_URL is `{0}`, which is not an SQS queue's URL")]
     NotAQueue(String),
     #[error("HISTORY_TABLE is `{0}`, which is not a DynamoDB table's name or ARN")]
@@ -83,6 +89,8 @@ impl Settings {
         if let Some(role) = lookup_role.as_ref().filter(|role| !is_role(role)) {
             return Err(SettingsError::NotARole(role.clone()));
         }
+        let accounts = lookup_accounts(variable("LOOKUP_ACCOUNTS").as_deref())?;
+        let lookup_role = lookup_role.map(|name| LookupRole { name, accounts });
         let history_table = variable("HISTORY_TABLE");
         if let Some(table) = history_table.as_ref().filter(|table| !is_table(table)) {
             return Err(SettingsError::NotATable(table.clone()));
@@ -121,6 +129,23 @@ impl Settings {
 fn topic(name: &'static str, arn: String) -> Result<String, SettingsError> {
     let is_topic = arn.split(':').nth(2) == Some("sns") && arn_place(&arn).is_some();
     if is_topic { Ok(arn) } else { Err(SettingsError::NotATopic { name, value: arn }) }
+}
+
+/// None but the function's own where it is not set.
+fn lookup_accounts(text: Option<&str>) -> Result<LookupAccounts, SettingsError> {
+    let mut accounts = BTreeSet::new();
+    let mut any = false;
+    let parts = text.unwrap_or_default().split(',').map(str::trim).filter(|part| !part.is_empty());
+    for part in parts {
+        if part == "organization" {
+            any = true;
+        } else if is_account(part) {
+            accounts.insert(part.to_owned());
+        } else {
+            return Err(SettingsError::NotAnAccount(part.to_owned()));
+        }
+    }
+    Ok(if any { LookupAccounts::Any } else { LookupAccounts::These(accounts) })
 }
 
 fn is_url(text: &str) -> bool {
@@ -174,13 +199,14 @@ mod tests {
     #[test]
     fn what_is_wrong_is_named() {
         let other = "arn:aws:sqs:eu-central-1:111122223333:table/history";
-        let cases: [(&[(&str, &str)], &str); 13] = [
+        let cases: [(&[(&str, &str)], &str); 14] = [
             (&[], "TOPIC_ARN is not set"),
             (&[("TOPIC_ARN", "alerts")], "TOPIC_ARN is `alerts`"),
             (&[("TOPIC_ARN", "arn:aws:sqs:eu-central-1:111122223333:alerts")], "not an SNS topic's ARN"),
             (&[("TOPIC_ARN", TOPIC), ("CHAT_TOPIC_ARN", "chat")], "CHAT_TOPIC_ARN is `chat`"),
             (&[("TOPIC_ARN", TOPIC), ("POLICY_URI", "gs://b/k")], "use file:PATH"),
             (&[("TOPIC_ARN", TOPIC), ("LOOKUP_ROLE_NAME", "arn:aws:iam::1:role/x")], "not its ARN"),
+            (&[("TOPIC_ARN", TOPIC), ("LOOKUP_ACCOUNTS", "111122223333, all")], "LOOKUP_ACCOUNTS has `all`"),
             (&[("TOPIC_ARN", TOPIC), ("FAILURE_QUEUE_URL", "queue")], "not an SQS queue's URL"),
             (&[("TOPIC_ARN", TOPIC), ("LOG_FORMATS", "/a=eks-audit,/b=json")], "LOG_FORMATS has `/b=json`"),
             (&[("TOPIC_ARN", TOPIC), ("TETRAGON_EXPORTER", "tetragon")], "TETRAGON_EXPORTER is `tetragon`"),
@@ -206,9 +232,22 @@ mod tests {
 
     #[test]
     fn a_role_may_have_a_path() {
-        let role =
-            |name| read(&[("TOPIC_ARN", TOPIC), ("LOOKUP_ROLE_NAME", name)]).unwrap().lookup_role.unwrap();
+        let role = |name| {
+            read(&[("TOPIC_ARN", TOPIC), ("LOOKUP_ROLE_NAME", name)]).unwrap().lookup_role.unwrap().name
+        };
         assert_eq!(role("/security/imagewarden-lookup"), "security/imagewarden-lookup");
         assert_eq!(role("imagewarden"), "imagewarden");
+    }
+
+    #[test]
+    fn the_role_is_for_the_accounts_that_are_named() {
+        let accounts = |text| {
+            let pairs = [("TOPIC_ARN", TOPIC), ("LOOKUP_ROLE_NAME", "lookup"), ("LOOKUP_ACCOUNTS", text)];
+            read(&pairs).unwrap().lookup_role.unwrap().accounts
+        };
+        assert_eq!(accounts(""), LookupAccounts::These(BTreeSet::new()));
+        let two = ["111122223333", "444455556666"].map(str::to_owned);
+        assert_eq!(accounts("111122223333, 444455556666,"), LookupAccounts::These(BTreeSet::from(two)));
+        assert_eq!(accounts("organization,444455556666"), LookupAccounts::Any);
     }
 }

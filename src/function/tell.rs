@@ -1,18 +1,27 @@
 //! Alerts, told: all of one turn together, the most severe first.
 
 use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::Instant;
 
 use super::handler::{App, Invocation};
 use super::judge::{Judged, pipeline};
 use super::reply::Failed;
+use super::unfinished::{self, Unfinished};
 use crate::activity::Action;
 use crate::alert::Alert;
 use crate::history::deliver::{Delivered, DeliveryError, Fate, Publisher};
 use crate::notify::Sns;
 
+/// Kept back of the time for noting what was published.
+const CONFIRM: Duration = Duration::from_millis(700);
+
 /// Publishes what is not under the floor.
 pub(super) struct Topics<'a> {
     pub(super) sns: &'a Sns,
+    /// Nothing is waited for beyond.
+    pub(super) until: Instant,
 }
 
 impl Publisher for Topics<'_> {
@@ -24,7 +33,10 @@ impl Publisher for Topics<'_> {
         if alert.below_floor {
             return Ok(());
         }
-        self.sns.publish(sink, alert).await.map_err(|error| error.to_string())
+        match tokio::time::timeout_at(self.until, self.sns.publish(sink, alert)).await {
+            Ok(published) => published.map_err(|error| error.to_string()),
+            Err(_) => Err("SNS did not answer in time".to_owned()),
+        }
     }
 }
 
@@ -46,13 +58,22 @@ pub(super) async fn all(
             }
         };
         super::metrics::count(invocation, &judged);
+        let result = match unfinished::look(&judged, invocation) {
+            Unfinished::TriedAgain(failed) => {
+                results.push(Err(failed));
+                continue;
+            }
+            Unfinished::Told(failed) => Err(failed),
+            Unfinished::No => Ok(()),
+        };
         alerts.extend(judged.told.alerts.into_iter().map(|alert| (place, alert)));
-        results.push(Ok(()));
+        results.push(result);
     }
     // Should there be no time for all, the worst are out.
     alerts.sort_by_key(|(_, alert)| std::cmp::Reverse(alert.severity()));
     let (places, alerts): (Vec<usize>, Vec<Alert>) = alerts.into_iter().unzip();
-    let topics = Topics { sns: &app.sns };
+    let until = invocation.last_moment.checked_sub(CONFIRM).unwrap_or(invocation.last_moment);
+    let topics = Topics { sns: &app.sns, until };
     let pipeline = pipeline(invocation, &invocation.lookup, invocation.store.as_ref(), &topics);
     let told = pipeline.tell_each(alerts).await;
     invocation.count(|tally| tell(tally, &told));

@@ -41,6 +41,8 @@ pub enum Kind {
     Seen,
     /// How far a sweep has come.
     Sweep,
+    /// How often an event could not be judged to the end.
+    Attempt,
 }
 
 impl Kind {
@@ -48,7 +50,7 @@ impl Kind {
     pub fn keep(self) -> TimeDelta {
         match self {
             // The platform retries for up to 24 hours and then 6 more.
-            Kind::Claim => TimeDelta::hours(36),
+            Kind::Claim | Kind::Attempt => TimeDelta::hours(36),
             Kind::Thread | Kind::Storm | Kind::Repository => TimeDelta::days(3),
             // Longer than any first-seen window people ask about.
             Kind::Sighting | Kind::Watch | Kind::Sweep => TimeDelta::days(400),
@@ -74,6 +76,7 @@ impl Kind {
             Kind::Watch => "watch",
             Kind::Seen => "seen",
             Kind::Sweep => "sweep",
+            Kind::Attempt => "attempt",
         }
     }
 }

@@ -16,6 +16,7 @@ pub use fact::{
 };
 pub use recorded::{Recorded, RecordedError};
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::future::Future;
 
@@ -103,9 +104,59 @@ pub enum Fact {
     Known(FactValue),
     /// AWS: not found, or an empty list. Recorded: the kind of file is there, the id is not.
     Absent,
-    /// Denied, throttled past retries, out of time; recorded: no file of that kind. The reason is for
-    /// people, and is the same for the same cause (no ids, no request ids).
-    Unavailable(String),
+    /// Denied, throttled past retries, out of time; recorded: no file of that kind.
+    Unavailable(Missing),
+}
+
+/// Why a fact could not be had.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Missing {
+    pub cause: Cause,
+    /// For people; the same for the same cause (no ids, no request ids).
+    pub reason: Cow<'static, str>,
+}
+
+impl Missing {
+    pub fn new(cause: Cause, reason: impl Into<Cow<'static, str>>) -> Self {
+        Self { cause, reason: reason.into() }
+    }
+}
+
+/// A fact of another kind than its key asks for. No look-up answers so.
+static OTHER_KIND: Missing =
+    Missing { cause: Cause::Other, reason: Cow::Borrowed("the look-up answered with another kind of fact") };
+
+/// What kept a fact away.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Cause {
+    Denied,
+    Throttled,
+    OutOfTime,
+    /// The service failed or could not be reached.
+    Failing,
+    /// There are recorded facts only, and none of this kind.
+    NotRecorded,
+    /// Anything else that stays so until somebody changes something.
+    Other,
+}
+
+impl Cause {
+    /// Whether the same look-up may succeed a minute later. Whoever can try again should do so before the fact
+    /// is told as not known.
+    pub fn is_passing(self) -> bool {
+        matches!(self, Cause::Throttled | Cause::OutOfTime | Cause::Failing)
+    }
+
+    /// One stable word, for the codes of reasons.
+    pub fn code(self) -> &'static str {
+        match self {
+            Cause::Denied => "denied",
+            Cause::Throttled => "throttled",
+            Cause::OutOfTime => "timed-out",
+            Cause::NotRecorded => "not-recorded",
+            Cause::Failing | Cause::Other => "failed",
+        }
+    }
 }
 
 /// Fetches facts. Never fails as a whole: what cannot be had is [`Fact::Unavailable`].
@@ -123,7 +174,7 @@ pub struct Facts(HashMap<FactKey, Fact>);
 pub enum Answer<'a, T: ?Sized> {
     Known(&'a T),
     Absent,
-    Unavailable(&'a str),
+    Unavailable(&'a Missing),
     /// Not fetched yet: answer `Verdict::Need` with this key.
     Ask(FactKey),
 }
@@ -236,9 +287,8 @@ impl Facts {
         match self.0.get(&key) {
             None => Answer::Ask(key),
             Some(Fact::Absent) => Answer::Absent,
-            Some(Fact::Unavailable(reason)) => Answer::Unavailable(reason),
-            Some(Fact::Known(value)) => pick(value)
-                .map_or(Answer::Unavailable("the look-up answered with another kind of fact"), Answer::Known),
+            Some(Fact::Unavailable(missing)) => Answer::Unavailable(missing),
+            Some(Fact::Known(value)) => pick(value).map_or(Answer::Unavailable(&OTHER_KIND), Answer::Known),
         }
     }
 }

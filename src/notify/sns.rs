@@ -103,14 +103,14 @@ impl Topic {
             .await;
         match answer {
             Ok(answer) => {
-                tracing::debug!(topic = %self.arn, message = answer.message_id.as_deref(), "published");
+                tracing::debug!(topic = %self.arn, sns_message = answer.message_id.as_deref(), "published");
                 Ok(())
             }
             Err(error) => {
                 let failure = Failure::of(&error);
                 let mut reason = format!("sns:Publish: {}", failure.reason());
                 // What SNS says of a refused message is the only hint at what is wrong with it.
-                if matches!(failure.cause, Cause::Other(_)) {
+                if matches!(failure.cause, Cause::Service(_) | Cause::Other(_)) {
                     reason = format!("{reason}: {}", failure.detail);
                 }
                 Err(failed(reason))

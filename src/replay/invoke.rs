@@ -6,12 +6,20 @@ use aws_config::SdkConfig;
 use aws_config::timeout::TimeoutConfig;
 use aws_sdk_lambda::Client;
 use aws_sdk_lambda::primitives::Blob;
-use serde_json::Value;
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use serde_json::{Value, json};
 
+use super::REPLAY;
 use crate::aws::{Cause, Failure};
 
 /// As long as a function may run.
 const TIME: Duration = Duration::from_secs(900);
+
+/// Says that this is a replay: what is unreadable again is reported, and not kept a second time.
+fn context() -> String {
+    STANDARD.encode(json!({"custom": {REPLAY: "true"}}).to_string())
+}
 
 pub(super) struct Function {
     client: Client,
@@ -29,22 +37,33 @@ impl Function {
 
     /// Invokes the function and waits. The reply, or why the payload is still failed.
     pub(super) async fn invoke(&self, payload: String) -> Result<String, String> {
-        let answer =
-            self.client.invoke().function_name(&self.name).payload(Blob::new(payload)).send().await.map_err(
-                |error| {
-                    let failure = Failure::of(&error);
-                    let detail =
-                        if matches!(failure.cause, Cause::Other(_)) { failure.detail.as_str() } else { "" };
-                    let colon = if detail.is_empty() { "" } else { ": " };
-                    format!("lambda:Invoke: {}{colon}{detail}", failure.reason())
-                },
-            )?;
+        let answer = self
+            .client
+            .invoke()
+            .function_name(&self.name)
+            .client_context(context())
+            .payload(Blob::new(payload))
+            .send()
+            .await
+            .map_err(|error| {
+                let failure = Failure::of(&error);
+                let unexplained = matches!(failure.cause, Cause::Service(_) | Cause::Other(_));
+                let detail = if unexplained { failure.detail.as_str() } else { "" };
+                let colon = if detail.is_empty() { "" } else { ": " };
+                format!("lambda:Invoke: {}{colon}{detail}", failure.reason())
+            })?;
         let reply = answer.payload.map(Blob::into_inner).unwrap_or_default();
         let reply = String::from_utf8_lossy(&reply).into_owned();
         let parsed: Value = serde_json::from_str(&reply).unwrap_or(Value::Null);
         if let Some(kind) = answer.function_error {
             let message = parsed.get("errorMessage").and_then(Value::as_str).unwrap_or(&kind);
             return Err(format!("the function failed: {message}"));
+        }
+        // What it could not read it has kept, or would have: the payload is as failed as before.
+        match parsed.get("unreadable").and_then(Value::as_u64) {
+            None | Some(0) => {}
+            Some(1) => return Err("the function could not read a record of it".to_owned()),
+            Some(count) => return Err(format!("the function could not read {count} records of it")),
         }
         // For SQS input a reply is no success yet: it names the messages that are to come again.
         match parsed.get("batchItemFailures").and_then(Value::as_array) {

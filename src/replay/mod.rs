@@ -53,7 +53,7 @@ pub enum ReplayError {
 
 impl Replay {
     /// Replays everything, one after the other, telling each as it goes. A payload that fails stays
-    /// where it was, and the others go on.
+    /// where it was, and the others go on. What is sent to a queue after its replay began is not replayed.
     ///
     /// # Errors
     /// When a source cannot be read at all, or AWS cannot be asked.
@@ -65,8 +65,14 @@ impl Replay {
         for name in &self.sources {
             let failed = |reason| ReplayError::Source { place: name.clone(), reason };
             let mut source = stores.open(Source::of(name)).await.map_err(failed)?;
+            // Given back at the end: a message that is visible again is received again.
+            let mut kept = Vec::new();
             while let Some(item) = source.next(&stores).await.map_err(failed)? {
-                for replayed in self.item(item, &stores, &function).await {
+                let replayed = self.item(&item, &stores, &function).await;
+                if replayed.iter().any(|one| one.outcome.is_err()) {
+                    kept.push(item.origin);
+                }
+                for replayed in replayed {
                     match replayed.outcome {
                         Ok(_) => summary.succeeded += 1,
                         Err(_) => summary.failed += 1,
@@ -74,12 +80,16 @@ impl Replay {
                     told(&replayed);
                 }
             }
+            for origin in &kept {
+                stores.give_back(origin).await;
+            }
+            source.close(&stores).await;
         }
         Ok(summary)
     }
 
     /// One object, message or file: deleted only when everything in it succeeded.
-    async fn item(&self, item: Item, stores: &Stores, function: &Function) -> Vec<Replayed> {
+    async fn item(&self, item: &Item, stores: &Stores, function: &Function) -> Vec<Replayed> {
         let failed = |outcome: String| vec![Replayed { place: item.place.clone(), outcome: Err(outcome) }];
         let bytes = match &item.bytes {
             Ok(bytes) => bytes,
@@ -105,6 +115,9 @@ impl Replay {
         replayed
     }
 }
+
+/// The name in an invocation's client context that tells the function of a replay.
+pub(crate) const REPLAY: &str = "imagewarden-replay";
 
 /// How long a queue may stay silent before it counts as empty.
 const SILENCE: Duration = Duration::from_secs(2);

@@ -2,14 +2,19 @@
 
 use std::collections::{HashSet, VecDeque};
 use std::path::{Path, PathBuf};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use aws_config::{Region, SdkConfig};
+use aws_sdk_sqs::types::{Message, MessageSystemAttributeName};
 
 use super::SILENCE;
 use crate::aws::{Failure, is_region};
 
 /// While a message is being replayed nobody else sees it; afterwards it comes back, unless deleted.
 const HIDDEN: i32 = 900;
+/// After how many receptions in a row that brought nothing from before the replay began it ends. A standard queue
+/// hands messages over in no order, so that one alone proves nothing.
+const VAIN: usize = 5;
 /// The longest object that is fetched, in bytes: more than an invocation's payload and its record.
 const LONGEST: usize = 16 << 20;
 
@@ -52,7 +57,22 @@ pub(super) enum Origin {
 pub(super) enum Open {
     Files(VecDeque<PathBuf>),
     Objects { bucket: String, keys: VecDeque<String> },
-    Messages { queue: String, received: VecDeque<aws_sdk_sqs::types::Message>, seen: HashSet<String> },
+    Messages(Messages),
+}
+
+/// A queue that is read until it has nothing more from before the replay began. Messages that came later are
+/// left alone: the function itself may have sent them while it dealt with the others, and would again.
+pub(super) struct Messages {
+    queue: String,
+    /// Milliseconds since 1970.
+    began: u128,
+    received: VecDeque<Message>,
+    /// Ids of those that were received.
+    seen: HashSet<String>,
+    /// Receipts of those that came later: hidden until the end, so that older ones are received.
+    later: Vec<String>,
+    /// How many receptions in a row brought nothing to replay.
+    vain: usize,
 }
 
 pub(super) struct Stores {
@@ -85,7 +105,9 @@ impl Stores {
                 Ok(Open::Objects { bucket, keys })
             }
             Source::Queue(queue) => {
-                Ok(Open::Messages { queue, received: VecDeque::new(), seen: HashSet::new() })
+                let began = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_millis();
+                let (received, seen, later) = (VecDeque::new(), HashSet::new(), Vec::new());
+                Ok(Open::Messages(Messages { queue, began, received, seen, later, vain: 0 }))
             }
         }
     }
@@ -103,6 +125,22 @@ impl Stores {
                 answer.map(|_| ()).map_err(|error| Failure::of_call("s3:DeleteObject", &error))
             }
             Origin::Object { .. } | Origin::File => Ok(()),
+        }
+    }
+
+    /// Leaves an item to others: a message may be received again at once.
+    pub(super) async fn give_back(&self, origin: &Origin) {
+        if let Origin::Message { queue, receipt } = origin {
+            self.release(queue, receipt).await;
+        }
+    }
+
+    /// Should this fail, the message comes back when its time is over.
+    async fn release(&self, queue: &str, receipt: &str) {
+        let request = self.sqs(queue).change_message_visibility().queue_url(queue).receipt_handle(receipt);
+        if let Err(error) = request.visibility_timeout(0).send().await {
+            let reason = Failure::of_call("sqs:ChangeMessageVisibility", &error);
+            tracing::debug!(reason, "a message stays hidden for a while");
         }
     }
 
@@ -150,36 +188,65 @@ impl Open {
                 let place = format!("s3://{bucket}/{key}");
                 Ok(Some(Item { place, bytes, origin: Origin::Object { bucket: bucket.clone(), key } }))
             }
-            Open::Messages { queue, received, seen } => loop {
-                if received.is_empty() {
-                    *received = receive(stores, queue).await?.into();
-                }
-                let Some(message) = received.pop_front() else { return Ok(None) };
-                let id = message.message_id.unwrap_or_default();
-                // One that failed in this very run, back early: not again.
-                if !seen.insert(id.clone()) {
-                    continue;
-                }
-                return Ok(Some(Item {
-                    place: format!("{queue} message {id}"),
-                    bytes: Ok(message.body.unwrap_or_default().into_bytes()),
-                    origin: Origin::Message {
-                        queue: queue.clone(),
-                        receipt: message.receipt_handle.unwrap_or_default(),
-                    },
-                }));
-            },
+            Open::Messages(messages) => messages.next(stores).await,
+        }
+    }
+
+    /// Ends reading: what was received and not replayed may be received by others at once.
+    pub(super) async fn close(self, stores: &Stores) {
+        if let Open::Messages(messages) = self {
+            for receipt in &messages.later {
+                stores.release(&messages.queue, receipt).await;
+            }
         }
     }
 }
 
-async fn receive(stores: &Stores, queue: &str) -> Result<Vec<aws_sdk_sqs::types::Message>, String> {
+impl Messages {
+    async fn next(&mut self, stores: &Stores) -> Result<Option<Item>, String> {
+        loop {
+            if self.received.is_empty() {
+                if self.vain >= VAIN {
+                    return Ok(None);
+                }
+                self.vain += 1;
+                self.received = receive(stores, &self.queue).await?.into();
+            }
+            let Some(message) = self.received.pop_front() else { return Ok(None) };
+            let receipt = message.receipt_handle.clone().unwrap_or_default();
+            let later = sent(&message).is_some_and(|sent| sent > self.began);
+            let id = message.message_id.unwrap_or_default();
+            if later {
+                self.later.push(receipt);
+                continue;
+            }
+            // One that failed in this very run, back early: not again.
+            if !self.seen.insert(id.clone()) {
+                continue;
+            }
+            self.vain = 0;
+            return Ok(Some(Item {
+                place: format!("{} message {id}", self.queue),
+                bytes: Ok(message.body.unwrap_or_default().into_bytes()),
+                origin: Origin::Message { queue: self.queue.clone(), receipt },
+            }));
+        }
+    }
+}
+
+/// When a message was sent, in milliseconds since 1970.
+fn sent(message: &Message) -> Option<u128> {
+    message.attributes.as_ref()?.get(&MessageSystemAttributeName::SentTimestamp)?.parse().ok()
+}
+
+async fn receive(stores: &Stores, queue: &str) -> Result<Vec<Message>, String> {
     let answer = stores
         .sqs(queue)
         .receive_message()
         .queue_url(queue)
         .max_number_of_messages(10)
         .visibility_timeout(HIDDEN)
+        .message_system_attribute_names(MessageSystemAttributeName::SentTimestamp)
         .wait_time_seconds(i32::try_from(SILENCE.as_secs()).unwrap_or(1))
         .send()
         .await

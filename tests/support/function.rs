@@ -3,7 +3,7 @@
 use std::process::Stdio;
 use std::sync::{Arc, Mutex};
 
-use lambda_simulator::{Invocation, InvocationBuilder, InvocationStatus, Simulator};
+use lambda_simulator::{Invocation, InvocationBuilder, InvocationState, InvocationStatus, Simulator};
 use serde_json::Value;
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, Command};
@@ -57,6 +57,16 @@ fn invocation(payload: Value, timeout_ms: u64) -> Invocation {
         .unwrap()
 }
 
+fn outcome(state: InvocationState) -> Result<Value, (String, String)> {
+    match state.status {
+        InvocationStatus::Success => Ok(state.response.unwrap().payload),
+        _ => {
+            let error = state.error.unwrap();
+            Err((error.error_type, error.error_message))
+        }
+    }
+}
+
 impl Function {
     pub async fn start(endpoint: &str, topic: &str, more: &[(&str, &str)]) -> Self {
         let simulator =
@@ -76,13 +86,29 @@ impl Function {
     pub async fn invoke_within(&self, payload: Value, timeout_ms: u64) -> Result<Value, (String, String)> {
         let id = self.simulator.enqueue(invocation(payload, timeout_ms)).await;
         let state = self.simulator.wait_for_invocation_complete(&id, PATIENCE).await.unwrap();
-        match state.status {
-            InvocationStatus::Success => Ok(state.response.unwrap().payload),
-            _ => {
-                let error = state.error.unwrap();
-                Err((error.error_type, error.error_message))
-            }
-        }
+        outcome(state)
+    }
+
+    /// Invokes it as `replay` does.
+    pub async fn invoke_replayed(&self, payload: Value) -> Result<Value, (String, String)> {
+        let mut invocation = invocation(payload, 60_000);
+        invocation.client_context = Some(r#"{"custom": {"imagewarden-replay": "true"}}"#.to_owned());
+        let id = self.simulator.enqueue(invocation).await;
+        outcome(self.simulator.wait_for_invocation_complete(&id, PATIENCE).await.unwrap())
+    }
+
+    /// Invokes it, unless its process ends before it answers.
+    pub async fn invoke_or_die(
+        &mut self,
+        payload: Value,
+        timeout_ms: u64,
+    ) -> Option<Result<Value, (String, String)>> {
+        let id = self.simulator.enqueue(invocation(payload, timeout_ms)).await;
+        let state = tokio::select! {
+            state = self.simulator.wait_for_invocation_complete(&id, PATIENCE) => state.ok()?,
+            _ = self.child.wait() => return None,
+        };
+        Some(outcome(state))
     }
 
     /// What it wrote so far, as JSON: logs and metrics.

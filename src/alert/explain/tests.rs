@@ -3,6 +3,7 @@ use std::sync::Arc;
 use super::*;
 use crate::alert::testing;
 use crate::detection::Reason;
+use crate::lookup::{Cause, Missing};
 
 fn judgement() -> Judgement {
     let alert = testing::not_approved();
@@ -22,8 +23,8 @@ fn judgement() -> Judgement {
             (&testing::OUTSIDE_HOURS, Verdict::NotApplicable("not a push".into())),
         ],
         unavailable: vec![
-            ("ec2:GetImageAncestry", "denied".to_owned()),
-            ("ec2:GetImageAncestry", "denied".to_owned()),
+            FailedLookup { api: "ec2:GetImageAncestry", missing: Missing::new(Cause::Denied, "denied") },
+            FailedLookup { api: "ec2:GetImageAncestry", missing: Missing::new(Cause::Denied, "denied") },
         ],
     }
 }

@@ -51,10 +51,10 @@ impl Checked {
     /// A look that was refused proves nothing.
     fn refused(&mut self, subject: &str, call: &str, failure: &Failure, remedy: &str) {
         let cause = match failure.cause {
-            Cause::Denied | Cause::Credentials | Cause::Role(_) => "denied",
+            Cause::Denied | Cause::Credentials | Cause::Role { .. } => "denied",
             Cause::Throttled => "throttled",
             Cause::OutOfTime => "timed-out",
-            Cause::Unreachable | Cause::Other(_) => "failed",
+            Cause::Unreachable | Cause::Service(_) | Cause::Other(_) => "failed",
         };
         tracing::warn!(
             call,
@@ -90,7 +90,7 @@ pub(super) async fn run(app: Arc<App>, invocation: &Arc<Invocation>) -> Result<C
     if let Some(judgement) = judgement(account, region, now, &checked) {
         let current = &invocation.current;
         let told = alert::alerts(&judgement, &current.policy, current.note.as_deref());
-        let judged = Judged { activity: judgement.activity, told, unavailable: Vec::new() };
+        let judged = Judged { activity: judgement.activity, told, unavailable: Vec::new(), attempt: None };
         let results = tell::all(&app, vec![Ok(judged)], invocation).await;
         // Its time is no event's.
         invocation.count(|tally| tally.latencies.clear());

@@ -25,7 +25,7 @@ use tokio::time::Instant;
 use super::handler::{App, Invocation};
 use super::metrics::SweepTally;
 use super::reply::Failed;
-use super::work;
+use super::work::{self, Waiting};
 use crate::activity::Activity;
 use crate::aws::{Cause, Failure};
 use crate::history::cursor::Cursor;
@@ -88,7 +88,9 @@ struct Live<'a> {
 
 impl Judge for Live<'_> {
     async fn judge(&self, activities: Vec<Activity>) -> Result<(), Failed> {
-        let results = work::all(self.app, activities, self.invocation).await;
+        let waiting = |activity| Waiting { activity: Arc::new(activity), receives: None };
+        let waiting = activities.into_iter().map(waiting).collect();
+        let results = work::all(self.app, waiting, self.invocation).await;
         results.into_iter().fold(Ok(()), Result::and)
     }
 }

@@ -76,8 +76,11 @@ fn weight(fact: &Fact) -> usize {
 }
 
 fn age(key: &FactKey, fact: &Fact) -> Duration {
-    if !matches!(fact, Fact::Known(_)) {
-        return DOUBT;
+    match fact {
+        // The event comes again for it, and would find the same failure.
+        Fact::Unavailable(missing) if missing.cause.is_passing() => return Duration::ZERO,
+        Fact::Unavailable(_) | Fact::Absent => return DOUBT,
+        Fact::Known(_) => {}
     }
     match key {
         // An image's owner and ancestry never change.
@@ -99,7 +102,7 @@ fn age(key: &FactKey, fact: &Fact) -> Duration {
 mod tests {
     use super::*;
     use crate::activity::ScanFinding;
-    use crate::lookup::{AllowedImages, ScanReport, Scope};
+    use crate::lookup::{AllowedImages, Cause, Missing, ScanReport, Scope};
 
     fn scope() -> Scope {
         Scope { account: "111122223333".to_owned(), region: "eu-central-1".to_owned() }
@@ -135,12 +138,23 @@ mod tests {
 
     #[test]
     fn what_could_not_be_had_is_asked_for_again_after_half_a_minute() {
-        for fact in [Fact::Absent, Fact::Unavailable("throttled".to_owned())] {
+        for fact in [Fact::Absent, Fact::Unavailable(Missing::new(Cause::Denied, "access denied"))] {
             let mut cache = Cache::default();
             cache.insert(image("ami-1"), fact.clone(), after(0));
             assert_eq!(cache.get(&image("ami-1"), after(29)), Some(fact));
             assert_eq!(cache.get(&image("ami-1"), after(30)), None);
         }
+    }
+
+    #[test]
+    fn a_throttled_look_up_is_asked_again_by_the_next_event() {
+        let mut cache = Cache::default();
+        cache.insert(
+            image("ami-1"),
+            Fact::Unavailable(Missing::new(Cause::Throttled, "throttled")),
+            after(0),
+        );
+        assert_eq!(cache.get(&image("ami-1"), after(0)), None);
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! Clients by account and region, made when first wanted.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use aws_config::identity::IdentityCache;
@@ -21,11 +21,38 @@ const SESSION: &str = "imagewarden-lookup";
 /// How many scopes keep their clients. A payload names them, so there may be any number.
 const SCOPES: usize = 200;
 
+/// The role that is assumed to look things up in accounts other than the function's own.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LookupRole {
+    /// With its path, without a leading slash.
+    pub name: String,
+    pub accounts: LookupAccounts,
+}
+
+/// In which accounts the role may be assumed. Events name accounts, and an event may be forged: without this
+/// bound whoever may send one could make the function use a role of his own making.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum LookupAccounts {
+    /// Every account. For the command line, whose user chose the events, and for an organization, where the
+    /// function's own IAM policy refuses every account outside it.
+    Any,
+    These(BTreeSet<String>),
+}
+
+impl LookupAccounts {
+    fn contains(&self, account: &str) -> bool {
+        match self {
+            LookupAccounts::Any => true,
+            LookupAccounts::These(accounts) => accounts.contains(account),
+        }
+    }
+}
+
 /// All clients.
 pub(super) struct Pool {
     sdk: SdkConfig,
     account: String,
-    role: Option<String>,
+    role: Option<LookupRole>,
     accounts: Mutex<HashMap<String, SdkConfig>>,
     scopes: Mutex<HashMap<Scope, Arc<Clients>>>,
 }
@@ -53,7 +80,7 @@ impl Clients {
 }
 
 impl Pool {
-    pub(super) fn new(sdk: SdkConfig, account: String, role: Option<String>) -> Self {
+    pub(super) fn new(sdk: SdkConfig, account: String, role: Option<LookupRole>) -> Self {
         Self { sdk, account, role, accounts: Mutex::default(), scopes: Mutex::default() }
     }
 
@@ -99,6 +126,10 @@ impl Pool {
                 "the event is of another account, and no LOOKUP_ROLE_NAME is set to look there".to_owned()
             );
         };
+        if !role.accounts.contains(account) {
+            return Err("the event is of another account, which LOOKUP_ACCOUNTS does not name".to_owned());
+        }
+        let role = &role.name;
         let mut accounts = self.accounts.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(sdk) = accounts.get(account) {
             return Ok(sdk.clone());
@@ -152,7 +183,9 @@ impl ProvideCredentials for Assumed {
 
 impl Assumed {
     async fn assume(&self) -> provider::Result {
-        let failed = |why: String| CredentialsError::provider_error(RoleNotAssumed(why));
+        let failed = |reason: &str| {
+            CredentialsError::provider_error(RoleNotAssumed { reason: reason.to_owned(), passing: true })
+        };
         let answer = self
             .sts
             .assume_role()
@@ -160,10 +193,10 @@ impl Assumed {
             .role_session_name(SESSION)
             .send()
             .await
-            .map_err(|error| failed(why(&error)))?;
-        let given = answer.credentials.ok_or_else(|| failed("no credentials in the answer".to_owned()))?;
-        let expires = std::time::SystemTime::try_from(given.expiration)
-            .map_err(|_| failed("no time in the answer".to_owned()))?;
+            .map_err(|error| CredentialsError::provider_error(not_assumed(&error)))?;
+        let given = answer.credentials.ok_or_else(|| failed("no credentials in the answer"))?;
+        let expires =
+            std::time::SystemTime::try_from(given.expiration).map_err(|_| failed("no time in the answer"))?;
         Ok(Credentials::new(
             given.access_key_id,
             given.secret_access_key,
@@ -174,12 +207,12 @@ impl Assumed {
     }
 }
 
-fn why<E, R>(error: &SdkError<E, R>) -> String
+fn not_assumed<E, R>(error: &SdkError<E, R>) -> RoleNotAssumed
 where
     E: ProvideErrorMetadata + std::error::Error + 'static,
     R: std::fmt::Debug + 'static,
 {
     let failure = Failure::of(error);
     tracing::warn!(code = failure.code.as_deref(), detail = %failure.detail, "the role was not assumed");
-    failure.reason()
+    RoleNotAssumed { reason: failure.reason(), passing: failure.passing() }
 }

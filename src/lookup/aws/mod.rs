@@ -20,10 +20,11 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tracing::Instrument;
 
-use super::{Fact, FactKey, FactValue, Lookup, UserDataOf};
+use super::{Cause, Fact, FactKey, FactValue, Lookup, Missing, UserDataOf};
 use crate::aws::{Failure, SetupError};
 use cache::Cache;
 use clients::{Clients, Pool};
+pub use clients::{LookupAccounts, LookupRole};
 
 /// How long all look-ups of one activity may take together.
 pub const ACTIVITY_TIME: Duration = Duration::from_secs(20);
@@ -42,8 +43,8 @@ struct Inner {
 }
 
 impl AwsLookup {
-    /// `account` is the one whose credentials `sdk` holds; `role` is assumed in every other.
-    pub fn new(sdk: SdkConfig, account: String, role: Option<String>) -> Self {
+    /// `account` is the one whose credentials `sdk` holds; `role` is assumed in the others that it names.
+    pub fn new(sdk: SdkConfig, account: String, role: Option<LookupRole>) -> Self {
         Self(Arc::new(Inner {
             pool: Pool::new(sdk, account, role),
             cache: Mutex::new(Cache::default()),
@@ -88,7 +89,11 @@ impl AwsLookup {
             }
         }
         // Dropping the set ends the calls that are late. Their lateness is this activity's: not cached.
-        answers.extend(asked.into_iter().map(|key| (key, Fact::Unavailable("out of time".to_owned()))));
+        answers.extend(
+            asked
+                .into_iter()
+                .map(|key| (key, Fact::Unavailable(Missing::new(Cause::OutOfTime, "out of time")))),
+        );
         answers
     }
 
@@ -143,7 +148,8 @@ impl Live {
             Some(account) => account.to_owned(),
             None => clients::caller(&sdk).await?,
         };
-        let role = std::env::var("LOOKUP_ROLE_NAME").ok().filter(|role| !role.is_empty());
+        let name = std::env::var("LOOKUP_ROLE_NAME").ok().filter(|name| !name.is_empty());
+        let role = name.map(|name| LookupRole { name, accounts: LookupAccounts::Any });
         Ok(Self(AwsLookup::new(sdk, account, role)))
     }
 
@@ -170,10 +176,10 @@ impl Inner {
     async fn ask(&self, key: &FactKey) -> Fact {
         let clients = match self.pool.clients(key.scope()) {
             Ok(clients) => clients,
-            Err(reason) => return Fact::Unavailable(reason),
+            Err(reason) => return Fact::Unavailable(Missing::new(Cause::Other, reason)),
         };
         let Ok(_permit) = self.calls.acquire().await else {
-            return Fact::Unavailable("the look-ups were shut down".to_owned());
+            return Fact::Unavailable(Missing::new(Cause::Failing, "the look-ups were shut down"));
         };
         match call(&clients, key).await {
             Asked::Known(value) => Fact::Known(value),
@@ -187,9 +193,21 @@ impl Inner {
                     detail = %failure.detail,
                     "look-up failed"
                 );
-                Fact::Unavailable(failure.reason())
+                Fact::Unavailable(Missing::new(cause(&failure), failure.reason()))
             }
         }
+    }
+}
+
+/// The failure of a call as a fact's cause.
+fn cause(failure: &Failure) -> Cause {
+    use crate::aws::Cause as Failed;
+    match &failure.cause {
+        Failed::Throttled => Cause::Throttled,
+        Failed::OutOfTime => Cause::OutOfTime,
+        _ if failure.passing() => Cause::Failing,
+        Failed::Denied | Failed::Role { .. } => Cause::Denied,
+        _ => Cause::Other,
     }
 }
 

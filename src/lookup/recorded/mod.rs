@@ -19,7 +19,7 @@ mod walk;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use super::{Fact, FactKey, Lookup};
+use super::{Cause, Fact, FactKey, Lookup, Missing};
 use store::Layer;
 
 /// The facts of one folder, read once.
@@ -85,7 +85,10 @@ impl Recorded {
         if there {
             return Fact::Absent;
         }
-        Fact::Unavailable(format!("no recorded facts of kind {}", kind(key)))
+        Fact::Unavailable(Missing::new(
+            Cause::NotRecorded,
+            format!("no recorded facts of kind {}", kind(key)),
+        ))
     }
 
     /// The layers that hold for a region (all of them for `None`), the most particular first.

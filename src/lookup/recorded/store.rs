@@ -7,7 +7,7 @@ use crate::activity::TemplateRef;
 use crate::lookup::fact::{
     AllowedImages, Ancestor, FactValue, ImageFact, InstanceFact, SnapshotFact, TemplateFact,
 };
-use crate::lookup::{Fact, FactKey, UserDataOf};
+use crate::lookup::{Cause, Fact, FactKey, Missing, UserDataOf};
 
 /// The facts of one region, or of all. `None`: no file of that kind.
 #[derive(Debug, Default)]
@@ -98,7 +98,7 @@ impl Layer {
         }
         Some(match found.is_empty() {
             // Part of a launch must not pass for the whole of it, nor for nothing.
-            _ if self.instances_broken => Fact::Unavailable(BROKEN.to_owned()),
+            _ if self.instances_broken => Fact::Unavailable(Missing::new(Cause::Other, BROKEN)),
             true => Fact::Absent,
             false => Fact::Known(FactValue::Instances(found)),
         })
@@ -159,7 +159,7 @@ impl<T> Entry<T> {
     fn fact(&self, value: impl FnOnce(&T) -> FactValue) -> Fact {
         match self {
             Entry::Read(read) => Fact::Known(value(read)),
-            Entry::Broken => Fact::Unavailable(BROKEN.to_owned()),
+            Entry::Broken => Fact::Unavailable(Missing::new(Cause::Other, BROKEN)),
         }
     }
 }

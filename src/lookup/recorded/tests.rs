@@ -8,7 +8,7 @@ use tempfile::TempDir;
 use super::*;
 use crate::activity::TemplateRef;
 use crate::lookup::fact::FactValue;
-use crate::lookup::{Ancestor, ImageFact, Scope};
+use crate::lookup::{Ancestor, Cause, ImageFact, Missing, Scope};
 
 /// A facts folder with these files.
 fn folder(files: &[(&str, Value)]) -> TempDir {
@@ -132,7 +132,8 @@ fn each_kind_is_known_absent_or_unavailable() {
         let recorded = opened(&[("whatever.json", file)]);
         assert!(matches!(recorded.fact(&known), Fact::Known(_)), "{kind}");
         assert_eq!(recorded.fact(&absent), Fact::Absent, "{kind}");
-        let none = Fact::Unavailable(format!("no recorded facts of kind {kind}"));
+        let none =
+            Fact::Unavailable(Missing::new(Cause::NotRecorded, format!("no recorded facts of kind {kind}")));
         assert_eq!(Recorded::default().fact(&known), none);
         let others = kinds().into_iter().filter(|(other, ..)| *other != kind);
         for (_, _, other, _) in others {
@@ -160,7 +161,7 @@ fn the_allowed_images_setting_is_read_on_and_off() {
     let off = json!({"State": "disabled", "ManagedBy": "account"});
     assert!(matches!(opened(&[("a.json", off)]).fact(&key), Fact::Known(_)));
     let reason = "no recorded facts of kind ImageCriteria".to_owned();
-    assert_eq!(Recorded::default().fact(&key), Fact::Unavailable(reason));
+    assert_eq!(Recorded::default().fact(&key), Fact::Unavailable(Missing::new(Cause::NotRecorded, reason)));
 }
 
 /// It could only approve more than its author meant.
@@ -235,7 +236,7 @@ fn one_bad_entry_spoils_neither_the_file_nor_its_own_absence() {
     write(&folder, "other.json", b"{\"Vpcs\": []}");
     let recorded = Recorded::open(folder.path()).unwrap();
     assert_eq!(known_image(&recorded, &image("ami-2")).owner_id.as_deref(), Some("222222222222"));
-    let unreadable = Fact::Unavailable("the recorded entry cannot be read".to_owned());
+    let unreadable = Fact::Unavailable(Missing::new(Cause::Other, "the recorded entry cannot be read"));
     assert_eq!(recorded.fact(&image("ami-1")), unreadable);
     let wanted = [
         "broken.json: is not JSON",
