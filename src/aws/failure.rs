@@ -57,17 +57,22 @@ impl Failure {
         let code = error.code().filter(|code| is_code(code)).map(str::to_owned);
         let cause = match (&code, error) {
             (Some(code), _) => match of_code(code) {
-                Cause::Other(code) if is_server_error(error) => Cause::Service(code),
+                Cause::Other(code) if status(error) >= 500 => Cause::Service(code),
                 cause => cause,
             },
             (None, SdkError::TimeoutError(_)) => Cause::OutOfTime,
             (None, SdkError::DispatchFailure(failure)) if failure.is_timeout() => Cause::OutOfTime,
             (None, other) => of_chain(other).unwrap_or_else(|| match other {
                 SdkError::DispatchFailure(_) => Cause::Unreachable,
-                SdkError::ResponseError(_) => Cause::Service("an unreadable response".to_owned()),
-                SdkError::ServiceError(_) if is_server_error(other) => {
+                // Gateways say 502 to 504. A service that has trouble gives it a name; a plain 500 comes from
+                // endpoints that do not know the call, and will not know it later.
+                SdkError::ServiceError(_) if (502..=504).contains(&status(other)) => {
                     Cause::Service("an error without a code".to_owned())
                 }
+                SdkError::ResponseError(_) if status(other) != 500 => {
+                    Cause::Service("an unreadable response".to_owned())
+                }
+                SdkError::ResponseError(_) => Cause::Other("an unreadable response".to_owned()),
                 SdkError::ServiceError(_) => Cause::Other("an error without a code".to_owned()),
                 _ => Cause::Other("an error of its own making".to_owned()),
             }),
@@ -110,10 +115,10 @@ impl Failure {
     }
 }
 
-/// Whether the service answered with an HTTP status of 500 or more.
-fn is_server_error<E, R: 'static>(error: &SdkError<E, R>) -> bool {
+/// The answer's HTTP status; 0 where there was none.
+fn status<E, R: 'static>(error: &SdkError<E, R>) -> u16 {
     let response = error.raw_response().and_then(|raw| (raw as &dyn Any).downcast_ref::<HttpResponse>());
-    response.is_some_and(|response| response.status().as_u16() >= 500)
+    response.map_or(0, |response| response.status().as_u16())
 }
 
 /// Error codes are words with dots; anything else is not one to show.
