@@ -6,10 +6,12 @@
 use std::collections::HashMap;
 
 use super::nested::Scan;
-use super::{Span, SubKind, Word, wrappers};
+use super::{Command, Span, SubKind, Word, wrappers};
 
 /// Commands of a body that are repeated.
 const MAX_BODY: u32 = 64;
+/// Arguments of one call that are put in the place of `"$@"`.
+const MAX_ARGUMENTS: usize = 64;
 /// Bytes that an argument may put into a word.
 const MAX_TEXT: usize = 4096;
 
@@ -55,9 +57,12 @@ impl Scan {
     fn measure(&self, body: Span) -> Option<BodySize> {
         let mut size = BodySize::default();
         for command in body.indices().filter_map(|index| self.script.commands.get(index)) {
+            if only_prints(command) {
+                continue;
+            }
             let redirected = command.redirects.iter().map(|redirect| &redirect.target);
             for word in command.words.iter().chain(redirected) {
-                size.text = size.text.saturating_add(64 + word.text.len());
+                size.text = size.text.saturating_add(16 + word.text.len());
                 size.parameters = size.parameters.saturating_add(word.text.matches("${").count());
             }
         }
@@ -78,6 +83,21 @@ impl Scan {
             .indices()
             .filter_map(|index| self.script.commands.get(index).cloned())
             .map(|mut command| {
+                if only_prints(&command) {
+                    // Nothing is found in messages: its place is kept, its words are not.
+                    return Command { unit, offset, ..Command::default() };
+                }
+                // `"$@"` is a command and its arguments, not one word.
+                if command.words.iter().any(|word| matches!(word.text.as_str(), "${@}" | "${*}")) {
+                    let whole: Vec<Word> = arguments.iter().take(MAX_ARGUMENTS).map(Word::literal).collect();
+                    command.words = std::mem::take(&mut command.words)
+                        .into_iter()
+                        .flat_map(|word| match word.text.as_str() {
+                            "${@}" | "${*}" => whole.clone(),
+                            _ => vec![word],
+                        })
+                        .collect();
+                }
                 for word in &mut command.words {
                     fill(word, &arguments, &moved);
                 }
@@ -108,6 +128,23 @@ impl Scan {
         self.set_inner(call, inner);
         self.follow(inner);
     }
+}
+
+/// Whether a command only shows or logs text: its words matter to nobody who looks for commands.
+fn only_prints(command: &Command) -> bool {
+    let prints =
+        matches!(command.name.as_str(), "echo" | "printf" | "logger" | "date" | "true" | ":" | "return");
+    let logs = command.name == "tee" && command.operands().all(|word| word.text.starts_with("/var/log/"));
+    // Into a pipe that ends in a log, or to the terminal.
+    let written = command.redirects.iter().any(|redirect| {
+        redirect.writes()
+            && !redirect.target.text.starts_with("/var/log/")
+            && !redirect.target.text.starts_with("/dev/")
+    });
+    (prints || logs)
+        && !written
+        && !command.piped
+        && command.words.iter().all(|word| word.subs().is_empty() || logs || word.text.len() < 256)
 }
 
 /// Put a call's arguments in the place of positional parameters.

@@ -1,7 +1,11 @@
 //! Taking in commands: names, wrappers, links between the ends of a pipe.
 
 use super::nested::Scan;
-use super::{Command, Redirect, Span, SubKind, Word, basename, wrappers};
+use super::{Command, Redirect, RedirectOp, Span, SubKind, Word, basename, language_of, literal, wrappers};
+use crate::indicators::programs::{self, Class};
+
+/// Names that programs are given by the script.
+const MAX_RENAMED: usize = 64;
 
 impl Scan {
     pub(super) fn command_count(&self) -> u32 {
@@ -20,6 +24,11 @@ impl Scan {
         command.name = wrapped.name;
         command.start = wrapped.start;
         command.background |= wrapped.background;
+        if let Some(own) = self.renamed.get(&command.name) {
+            command.name.clone_from(own);
+        }
+        self.rename(&command);
+        self.fill_variables(&command);
         let program = command.words.get(command.start);
         command.disguised |= wrapped.globbed || program.is_some_and(is_disguised);
         // `>(...)` reads what this command prints.
@@ -42,6 +51,77 @@ impl Scan {
         }
         self.script.commands.push(command);
         Some(index)
+    }
+
+    /// Remember what a program is called after `cp`, `ln` or `alias`.
+    fn rename(&mut self, command: &Command) {
+        if self.renamed.len() >= MAX_RENAMED {
+            return;
+        }
+        match command.name.as_str() {
+            "cp" | "ln" | "mv" | "install" => {
+                let mut operands = command.operands();
+                let (Some(from), Some(to)) = (operands.next(), operands.last()) else { return };
+                let from = match from.subs().first() {
+                    Some((_, span)) => self.named_program(*span),
+                    None => basename(&from.text).to_owned(),
+                };
+                let to = basename(to.text.trim_end_matches('/')).to_owned();
+                if !from.is_empty() && to != from && !to.is_empty() && renamable(&from) {
+                    self.renamed.insert(to, from);
+                }
+            }
+            "alias" => {
+                for (name, value) in command.args().iter().filter_map(|word| word.text.split_once('=')) {
+                    let first = basename(value.split_ascii_whitespace().next().unwrap_or(""));
+                    if name != first && renamable(first) {
+                        self.renamed.insert(name.to_owned(), first.to_owned());
+                    }
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// The program whose path `$(command -v curl)` or `$(which curl)` gives.
+    fn named_program(&self, span: Span) -> String {
+        let command = span.indices().next().and_then(|index| self.script.commands.get(index));
+        let first = command.and_then(|command| command.words.first()).map_or("", |word| word.text.as_str());
+        let last = command.and_then(|command| command.words.last()).map_or("", |word| word.text.as_str());
+        let asks =
+            matches!(first, "command" | "which" | "type" | "whereis" | "hash" | "readlink" | "realpath");
+        if asks { basename(last).to_owned() } else { String::new() }
+    }
+
+    /// `printf -v NAME` and `read NAME <<< TEXT` set variables.
+    fn fill_variables(&mut self, command: &Command) {
+        match command.name.as_str() {
+            "printf" if command.arg(0) == "-v" => {
+                let printed = literal::printf(command.args().get(2..).unwrap_or_default());
+                let text = String::from_utf8_lossy(&printed);
+                let name = command.arg(1).to_owned();
+                if self.spend_expansion(text.len()) {
+                    self.env.set(&name, &Word::literal(text), false);
+                }
+            }
+            "read" => {
+                let given = command.redirects.iter().find(|redirect| {
+                    matches!(redirect.op, RedirectOp::HereString | RedirectOp::HereDocument)
+                });
+                let Some(given) = given.filter(|given| !given.target.dynamic) else { return };
+                let names: Vec<String> = command.operands().map(|word| word.text.clone()).collect();
+                let mut rest = given.target.text.lines().next().unwrap_or("").trim();
+                for (number, name) in names.iter().enumerate().take(8) {
+                    let (value, behind) = match rest.split_once([' ', '\t']) {
+                        Some((value, behind)) if number + 1 < names.len() => (value, behind),
+                        _ => (rest, ""),
+                    };
+                    self.env.set(name, &Word::literal(value), false);
+                    rest = behind.trim_start();
+                }
+            }
+            _ => {}
+        }
     }
 
     /// As [`Scan::push`], for Windows: names have no case, no `.exe` and no wrappers.
@@ -117,6 +197,12 @@ impl Scan {
             }
         }
     }
+}
+
+/// Whether it matters what another name of a program stands for.
+fn renamable(program: &str) -> bool {
+    language_of(program).is_some()
+        || programs::classes(program).has_any(&[Class::Downloader, Class::Connector, Class::Decoder])
 }
 
 /// Whether a program's name was put together from pieces, or printed by a command whose text gives it away.

@@ -1,7 +1,7 @@
 //! Files that scripts write: what is in them, and what will run them.
 
 use super::nested::Scan;
-use super::{RedirectOp, UnitKind, WrittenFile, basename, language_by_shebang};
+use super::{Command, RedirectOp, UnitKind, WrittenFile, basename, carried, language_by_shebang};
 use crate::user_data::{Language, places};
 
 /// Written files that are kept.
@@ -41,7 +41,9 @@ pub(super) fn as_script(
     let language = language_by_shebang(text)
         .or_else(|| language_by_extension(path).filter(|_| run_by.is_some()))
         .or(run_by)?;
-    Some((UnitKind::File(path.to_owned()), language, text.to_owned()))
+    let makefile = matches!(basename(path), "Makefile" | "makefile" | "GNUmakefile") || path.ends_with(".mk");
+    let text = if makefile { carried::make_recipes(text) } else { text.to_owned() };
+    Some((UnitKind::File(path.to_owned()), language, text))
 }
 
 /// A path with `~`, `.`, `..` and doubled slashes undone; a Windows path as it was written.
@@ -161,6 +163,12 @@ pub(super) fn shell_literals(text: &str) -> Vec<(usize, String)> {
     found
 }
 
+/// The string literals at the start of a text, up to the end of the call that they stand in.
+pub(super) fn literals(text: &str) -> Vec<String> {
+    let mut steps = text.len().saturating_mul(4);
+    call_literals(text, 0, &mut steps).map(|(literals, _)| literals).unwrap_or_default()
+}
+
 /// The string literals among a call's arguments, up to its closing parenthesis.
 fn call_literals(text: &str, start: usize, steps: &mut usize) -> Option<(Vec<String>, usize)> {
     let mut at = start;
@@ -212,11 +220,71 @@ fn quoted(text: &str, start: usize, steps: &mut usize) -> (String, usize) {
     (String::new(), start + 1)
 }
 
+/// What a command copies, moves or links, and where to.
+fn copies(command: &Command) -> Vec<(String, String)> {
+    let mut folder = None;
+    let mut operands = Vec::new();
+    let mut args = command.args().iter().map(|word| word.text.as_str());
+    while let Some(text) = args.next() {
+        match text {
+            "-t" | "--target-directory" => folder = args.next().map(|folder| format!("{folder}/")),
+            "-m" | "-o" | "-g" | "-S" | "--mode" | "--owner" | "--group" | "-e" | "--rsh" => {
+                args.next();
+            }
+            _ => match text.strip_prefix("--target-directory=") {
+                Some(to) => folder = Some(format!("{to}/")),
+                None if text.starts_with('-') => {}
+                None => operands.push(text),
+            },
+        }
+    }
+    let to = match folder {
+        Some(folder) => folder,
+        None => match operands.pop() {
+            // Several files can only go into a folder.
+            Some(to) if operands.len() > 1 => format!("{to}/"),
+            Some(to) => to.to_owned(),
+            None => return Vec::new(),
+        },
+    };
+    operands.into_iter().take(MAX_FILES).map(|from| (from.to_owned(), to.clone())).collect()
+}
+
+/// The text that `sed -i` puts into files, and those files: `1i TEXT`, `$a TEXT`, `s/a/TEXT/`.
+fn inserted(command: &Command) -> Option<(String, Vec<String>)> {
+    let in_place = |text: &str| text.starts_with("-i") || text.starts_with("--in-place") || text == "-ni";
+    if !command.args().iter().any(|word| in_place(&word.text)) {
+        return None;
+    }
+    let mut operands = command.operands().map(|word| word.text.as_str());
+    let program = operands.next()?;
+    let address = program.trim_start_matches(|c: char| c.is_ascii_digit() || matches!(c, '$' | ',' | ' '));
+    let address = match address.strip_prefix('/') {
+        Some(rest) => rest.split_once('/').map_or("", |(_, behind)| behind).trim_start(),
+        None => address,
+    };
+    let mut text = String::new();
+    if let Some(rest) = address.strip_prefix(['a', 'i', 'c']) {
+        text.push_str(rest.trim_start_matches(['\\', '\n', ' ']));
+    } else if let Some(rest) = address.strip_prefix('s') {
+        let separator = rest.chars().next()?;
+        text.push_str(rest.split(separator).nth(2)?);
+    }
+    if text.is_empty() {
+        return None;
+    }
+    text.push('\n');
+    Some((text, operands.map(str::to_owned).take(MAX_FILES).collect()))
+}
+
 impl Scan {
     /// A file that the script wrote, or that was there before: its text, and whether it was decoded.
     pub(super) fn file(&self, path: &str) -> Option<(&str, bool)> {
         if path.is_empty() {
             return None;
+        }
+        if matches!(path, "$0" | "${0}" | "${BASH_SOURCE}" | "/proc/self/fd/255") {
+            return self.script.units.first().map(|unit| (&*unit.text, false));
         }
         if !self.budget.work.take(self.script.files.len().saturating_add(self.known.len()) / 8) {
             return None;
@@ -242,7 +310,7 @@ impl Scan {
             .collect();
         let mut reads = false;
         match command.name.as_str() {
-            "tee" => {
+            "tee" | "sponge" => {
                 let append = command.has("-a") || command.has("--append");
                 targets.extend(command.operands().map(|word| (word.text.clone(), append)));
                 reads = true;
@@ -257,17 +325,22 @@ impl Scan {
                 );
                 reads = true;
             }
-            "mv" | "cp" | "install" | "ln" => {
-                let operands: Vec<&str> = command.operands().map(|word| word.text.as_str()).collect();
-                if let [from @ .., to] = operands.as_slice() {
-                    let Some(from) = from.last() else { return };
-                    let to = places::destination("", to, from);
-                    if let Some((text, decoded)) = self.file(from) {
-                        if !self.spend_output(text.len()) {
-                            return;
-                        }
-                        let text = text.to_owned();
-                        self.write(to, text, false, index, decoded);
+            "mv" | "cp" | "install" | "ln" | "rsync" => {
+                for (from, to) in copies(command) {
+                    let to = places::destination(&self.directory, &to, &from);
+                    let Some((text, decoded)) = self.file(&from) else { continue };
+                    if !self.spend_output(text.len()) {
+                        return;
+                    }
+                    let text = text.to_owned();
+                    self.write(to, text, false, index, decoded);
+                }
+                return;
+            }
+            "sed" => {
+                if let Some((text, paths)) = inserted(command) {
+                    for path in paths {
+                        self.write(path, text.clone(), true, index, false);
                     }
                 }
                 return;
@@ -293,7 +366,10 @@ impl Scan {
         if !self.spend_output(text.len()) {
             return;
         }
-        let path = absolute(&path);
+        let path = match self.directory.is_empty() || path.contains('\\') {
+            true => absolute(&path),
+            false => places::normalise(&self.directory, &path),
+        };
         let held: usize = self.script.files.iter().map(|file| file.text.len()).sum();
         if held.saturating_add(text.len()) > MAX_BYTES {
             self.script.over_bound = true;

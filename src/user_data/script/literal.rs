@@ -1,7 +1,7 @@
 //! What a pipeline prints, where its text alone gives that away: `echo aGk= | base64 -d`.
 
 use super::nested::Scan;
-use super::{Command, RedirectOp, Span, encoding};
+use super::{Command, RedirectOp, Span, Word, encoding, filters};
 
 /// Commands in a row whose output is followed.
 const MAX_CHAIN: usize = 16;
@@ -62,7 +62,30 @@ impl Scan {
         }
         match command.name.as_str() {
             "echo" => plain(echo(command)),
-            "printf" => plain(printf(command)),
+            "printf" => plain(printf(command.args())),
+            "command" | "which" | "type" => None,
+            "python" | "python2" | "python3" | "perl" | "ruby" | "node" | "nodejs" | "php" => {
+                printed_literals(command).map(|bytes| Output { bytes, partial: true, ..Output::default() })
+            }
+            "jq" if command
+                .args()
+                .iter()
+                .any(|word| word.text.starts_with('-') && word.text.contains('n')) =>
+            {
+                let program = command.operands().next()?;
+                plain(serde_json::from_str::<String>(program.text.trim()).ok()?.into_bytes())
+            }
+            "paste" => {
+                let subs: Vec<Span> =
+                    command.args().iter().flat_map(Word::subs).map(|(_, span)| *span).collect();
+                let mut all = Output { partial: true, ..Output::default() };
+                for span in subs.into_iter().take(16) {
+                    let one = self.outputs_of(span, depth + 1)?;
+                    all.decoded = all.decoded.max(one.decoded);
+                    all.bytes.extend(one.bytes.trim_ascii_end());
+                }
+                self.spend_output(all.bytes.len()).then_some(all)
+            }
             // A name of its own for each: what is fetched into it and what is run are then the same.
             "mktemp" => plain(format!("/tmp/tmp.{index}\n").into_bytes()),
             _ => {
@@ -72,7 +95,11 @@ impl Scan {
                     input.bytes = decode(&input.bytes)?;
                     input.decoded += 1;
                 } else if let Undo::Change(change) = undo {
-                    input.bytes = change(command, &input.bytes)?;
+                    let changed = change(command, &input.bytes)?;
+                    if command.name == "tr" && filters::hides(&input.bytes, &changed) {
+                        input.decoded += 1;
+                    }
+                    input.bytes = changed;
                 }
                 input.bytes.truncate(MAX_OUTPUT);
                 self.spend_output(input.bytes.len()).then_some(input)
@@ -162,7 +189,27 @@ impl Scan {
 fn reads_operand(name: &str) -> bool {
     matches!(
         name,
-        "cat" | "base64" | "base32" | "gunzip" | "zcat" | "gzip" | "xxd" | "rev" | "tac" | "uudecode"
+        "cat"
+            | "sed"
+            | "grep"
+            | "egrep"
+            | "fgrep"
+            | "awk"
+            | "gawk"
+            | "mawk"
+            | "cut"
+            | "jq"
+            | "head"
+            | "tail"
+            | "base64"
+            | "base32"
+            | "gunzip"
+            | "zcat"
+            | "gzip"
+            | "xxd"
+            | "rev"
+            | "tac"
+            | "uudecode"
     )
 }
 
@@ -200,8 +247,15 @@ fn undoing(command: &Command) -> Option<Undo> {
             encoding::translate(&operands, command.has("-d"), input)
         }),
         "sed" => Undo::Change(|command, input| {
-            encoding::substitute(command.operands().next()?.text.as_str(), input)
+            let program = command.operands().next()?.text.as_str();
+            encoding::substitute(program, input).or_else(|| filters::sed(command, input))
         }),
+        "cut" => Undo::Change(filters::cut),
+        "grep" | "egrep" | "fgrep" => Undo::Change(filters::grep),
+        "awk" | "gawk" | "mawk" => Undo::Change(filters::awk),
+        "jq" => Undo::Change(|_, input| filters::json_strings(input)),
+        "sort" | "uniq" | "tac" | "envsubst" | "dos2unix" | "stdbuf" | "unbuffer" | "column" | "fold"
+        | "nl" => Undo::Nothing,
         _ => return None,
     })
 }
@@ -217,6 +271,22 @@ pub(crate) fn is_decoder(command: &Command) -> bool {
             && command.args().iter().any(|word| {
                 word.text.starts_with('-') && !word.text.starts_with("--") && word.text.contains('d')
             }))
+}
+
+/// The text that a one-line program in another language prints: `python3 -c 'print("...")'`.
+fn printed_literals(command: &Command) -> Option<Vec<u8>> {
+    let mut out = String::new();
+    for word in command.args().iter().filter(|word| word.text.contains(['"', '\''])) {
+        for call in ["print", "puts", "echo", "write", "say", "log"] {
+            if let Some(at) = word.text.find(call) {
+                let literals = super::files::literals(word.text.get(at..).unwrap_or(""));
+                out.push_str(&literals.join(""));
+                out.push('\n');
+                break;
+            }
+        }
+    }
+    (!out.trim().is_empty()).then(|| out.into_bytes())
 }
 
 fn echo(command: &Command) -> Vec<u8> {
@@ -242,9 +312,8 @@ fn echo(command: &Command) -> Vec<u8> {
     text.into_bytes()
 }
 
-fn printf(command: &Command) -> Vec<u8> {
-    let texts: Vec<&str> =
-        command.args().iter().map(|word| word.text.as_str()).filter(|text| *text != "--").collect();
+pub(super) fn printf(args: &[Word]) -> Vec<u8> {
+    let texts: Vec<&str> = args.iter().map(|word| word.text.as_str()).filter(|text| *text != "--").collect();
     let mut args = texts.into_iter();
     let Some(format) = args.next() else { return Vec::new() };
     let mut out = String::new();

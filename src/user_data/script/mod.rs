@@ -9,10 +9,12 @@
 
 pub mod batch;
 mod calls;
+mod carried;
 mod emit;
 mod encoding;
 mod env;
 mod files;
+mod filters;
 mod literal;
 mod nested;
 mod plain;
@@ -294,7 +296,7 @@ impl Budget {
     pub fn for_text(len: usize) -> Budget {
         Budget {
             nested: len.saturating_mul(4).clamp(256 << 10, 2 << 20),
-            expansion: len.saturating_mul(4).clamp(64 << 10, 512 << 10),
+            expansion: len.saturating_mul(8).clamp(256 << 10, 512 << 10),
             commands: 12_000,
             words: 64_000,
             calls: 2_000,

@@ -6,7 +6,11 @@ use super::{
     Budget, Command, Env, Known, MAX_NESTING, RedirectOp, Script, Span, Unit, UnitKind, Word, basename,
     batch, encoding, language_of, powershell, shell,
 };
-use crate::user_data::Language;
+use crate::user_data::{Language, places};
+use std::collections::HashMap;
+
+/// The longest working directory that is remembered, in bytes.
+const MAX_DIRECTORY: usize = 4096;
 
 /// A scan under way.
 pub(super) struct Scan {
@@ -15,6 +19,10 @@ pub(super) struct Scan {
     pub budget: Budget,
     /// Files that are there before the script runs.
     pub known: Known,
+    /// Names that programs were copied, linked or aliased to.
+    pub renamed: HashMap<String, String>,
+    /// The working directory, as far as `cd` gives it away.
+    pub directory: String,
     depth: usize,
     decoded: usize,
 }
@@ -25,6 +33,8 @@ impl Scan {
             script: Script::default(),
             env: Env::default(),
             known: Known::clone(known),
+            renamed: HashMap::new(),
+            directory: String::new(),
             budget,
             depth: 0,
             decoded: 0,
@@ -92,14 +102,29 @@ impl Scan {
     pub(super) fn follow(&mut self, span: Span) {
         for index in span.indices() {
             let Some(command) = self.script.commands.get(index) else { continue };
+            if matches!(command.name.as_str(), "cd" | "pushd") {
+                let to = command.operands().next().map_or("/root", |word| word.text.as_str());
+                self.directory = places::normalise(&self.directory, to);
+                self.directory.truncate(if self.directory.len() > MAX_DIRECTORY { 0 } else { MAX_DIRECTORY });
+                continue;
+            }
             let interesting = !command.redirects.is_empty()
                 || command.stdin.is_some()
+                || command.start > 0
                 || carries_text(&command.name)
                 || language_of(&command.name).is_some();
             if !interesting {
+                if let Some(inner) = self.carried(index) {
+                    self.set_inner(index, inner);
+                }
                 continue;
             }
-            if let Some((language, kind, text)) = self.inline(index) {
+            if let Some(inner) = self.with_items(index) {
+                self.set_inner(index, inner);
+            } else if let Some((language, text)) = self.program_text(index) {
+                let inner = self.unit(UnitKind::Inline, language, &text, Some(index as u32));
+                self.set_inner(index, inner);
+            } else if let Some((language, kind, text)) = self.inline(index) {
                 let inner = self.unit(kind, language, &text, Some(index as u32));
                 self.set_inner(index, inner);
             } else if let Some((language, text, decoded)) = self.standard_input(index) {
@@ -113,6 +138,8 @@ impl Scan {
                     &files::cron_commands(&text, false),
                     Some(index as u32),
                 );
+                self.set_inner(index, inner);
+            } else if let Some(inner) = self.carried(index) {
                 self.set_inner(index, inner);
             }
             self.record_writes(index);
@@ -132,6 +159,30 @@ impl Scan {
                 self.set_inner(index, inner);
             }
         }
+    }
+
+    /// Keep what the commands of a span read as when their texts are put together, for signals that
+    /// look at texts.
+    pub(super) fn add_rebuilt(&mut self, unit: u32, span: Span) {
+        let mut text = String::new();
+        for command in span.indices().filter_map(|index| self.script.commands.get(index)) {
+            if command.unit != unit || !self.spend_output(command.words.len()) {
+                continue;
+            }
+            for word in &command.words {
+                text.push_str(&word.text);
+                text.push(' ');
+            }
+            text.push('\n');
+        }
+        let carrier = (!span.is_empty()).then_some(span.start);
+        let text = text.into_boxed_str();
+        self.script.units.push(Unit {
+            kind: UnitKind::Inline,
+            language: Language::PowerShell,
+            text,
+            carrier,
+        });
     }
 
     pub(super) fn set_inner(&mut self, index: usize, inner: Span) {
@@ -193,12 +244,16 @@ impl Scan {
     fn standard_input(&self, index: usize) -> Option<(Language, String, bool)> {
         let command = self.script.commands.get(index)?;
         let language = match command.name.as_str() {
-            "at" | "batch" => Language::Shell,
-            "su" | "chroot" | "sudo" => Language::Shell,
             "source" | "." => Language::Shell,
+            name if reads_commands(name) => Language::Shell,
             name => language_of(name)?,
         };
-        if !reads_script(command) {
+        if reads_commands(&command.name) {
+            let names_text = command.has("-f") || command.has("-c") || command.has("-l") || command.has("-r");
+            if names_text || command.args().iter().any(|word| word.text.contains(' ')) {
+                return None;
+            }
+        } else if !reads_script(command) {
             return None;
         }
         // `bash <(echo ...)`, `source <(...)`
@@ -207,7 +262,9 @@ impl Scan {
             Some(span) => self.outputs_of(span, 0)?,
             None => self.input_of(index, 0)?,
         };
-        Some((language, output.text(), output.decoded > 0))
+        let text = output.text();
+        let text = if command.name == "ed" || command.name == "ex" { editor_commands(&text) } else { text };
+        Some((language, text, output.decoded > 0))
     }
 
     /// `crontab -` and `crontab FILE`.
@@ -273,6 +330,7 @@ impl Scan {
             return None;
         }
         let name = basename(path);
+        let makefile = matches!(name, "Makefile" | "makefile" | "GNUmakefile");
         if !self.budget.work.take(self.script.commands.len() / 16) {
             return None;
         }
@@ -281,8 +339,11 @@ impl Scan {
             if command.words.get(command.start).is_some_and(is_it) {
                 return Some(Language::Shell);
             }
+            if makefile && matches!(command.name.as_str(), "make" | "gmake") {
+                return Some(Language::Shell);
+            }
             let language = match command.name.as_str() {
-                "source" | "." | "chmod" | "at" => Some(Language::Shell),
+                "source" | "." | "chmod" | "at" | "batch" | "make" | "gmake" => Some(Language::Shell),
                 other => language_of(other),
             }?;
             command.args().iter().any(is_it).then_some(language)
@@ -312,7 +373,59 @@ fn carries_text(name: &str) -> bool {
             | "tee"
             | "mv"
             | "cp"
+            | "install"
+            | "ln"
+            | "rsync"
+            | "sed"
+            | "awk"
+            | "gawk"
+            | "mawk"
+            | "expect"
+            | "git"
+            | "sponge"
     )
+}
+
+/// Programs that take commands of a shell, one a line, on their standard input.
+fn reads_commands(name: &str) -> bool {
+    matches!(
+        name,
+        "at" | "batch"
+            | "su"
+            | "sudo"
+            | "doas"
+            | "runuser"
+            | "chroot"
+            | "nsenter"
+            | "unshare"
+            | "ssh"
+            | "sshpass"
+            | "machinectl"
+            | "lxc-attach"
+            | "newgrp"
+            | "sg"
+            | "script"
+            | "redis-cli"
+            | "ed"
+            | "ex"
+            | "parallel"
+    )
+}
+
+/// The lines of an editor's commands that start a shell: `!id`, `w !sh`.
+fn editor_commands(text: &str) -> String {
+    let mut out = String::new();
+    for line in text.lines() {
+        let command = line.split_once('!').filter(|(before, _)| {
+            before.len() < 12
+                && before
+                    .chars()
+                    .all(|c| c.is_ascii_alphanumeric() || matches!(c, ' ' | ',' | '$' | ':' | '.'))
+        });
+        out.push_str(command.map_or("", |(_, command)| command));
+        out.push('\n');
+    }
+    out
 }
 
 fn join(words: &[Word]) -> String {

@@ -31,9 +31,14 @@ pub(super) fn scan(scan: &mut Scan, unit: u32, text: &str) {
         pasted: 0,
         unclosed: 0,
         called: false,
+        rebuilt: false,
     };
     lexer.run();
+    let rebuilt = lexer.rebuilt;
     let span = Span { start, end: scan.command_count() };
+    if rebuilt {
+        scan.add_rebuilt(unit, span);
+    }
     payloads(scan, span);
     scan.follow_inline(span);
 }
@@ -118,6 +123,8 @@ struct Lexer<'t, 's> {
     unclosed: u8,
     /// `&` stood in front: a text names a command.
     called: bool,
+    /// Some text was put together from pieces.
+    rebuilt: bool,
 }
 
 impl Lexer<'_, '_> {
@@ -135,11 +142,13 @@ impl Lexer<'_, '_> {
     fn run(&mut self) {
         while let Some(byte) = self.peek(0) {
             match byte {
-                b' ' | b'\t' | b'\r' | b'(' | b')' | b',' => {
+                b' ' | b'\t' | b'(' | b')' | b',' => {
                     self.at += 1;
                     self.end_word();
                 }
-                b'\n' | b';' | b'{' | b'}' => {
+                // PowerShell ends a line at CR, too. A pipe goes on behind a line's end.
+                b'\n' | b'\r' if self.words.is_empty() && self.word.is_none() => self.at += 1,
+                b'\n' | b'\r' | b';' | b'{' | b'}' => {
                     self.at += 1;
                     self.end_statement(false);
                 }
@@ -148,7 +157,8 @@ impl Lexer<'_, '_> {
                     self.end_statement(true);
                 }
                 b'&' => {
-                    self.called |= self.words.is_empty() && self.word.is_none();
+                    let starts = self.words.is_empty() || (self.words.len() == 2 && self.assigns());
+                    self.called |= starts && self.word.is_none();
                     self.at += 1;
                     self.end_word();
                 }
@@ -157,7 +167,7 @@ impl Lexer<'_, '_> {
                     self.at += length;
                 }
                 b'#' if self.word.is_none() => {
-                    self.at += self.rest().find('\n').unwrap_or(self.rest().len());
+                    self.at += self.rest().find(['\n', '\r']).unwrap_or(self.rest().len());
                 }
                 // `$x='value'`, without spaces.
                 b'=' if self.words.is_empty()
@@ -187,6 +197,11 @@ impl Lexer<'_, '_> {
             }
         }
         self.end_statement(false);
+    }
+
+    /// Whether the statement so far is the target of an assignment and its sign.
+    fn assigns(&self) -> bool {
+        self.words.get(1).is_some_and(|word| matches!(word.text.as_str(), "=" | "+=") && !word.quoted)
     }
 
     fn character(&mut self) {
@@ -248,6 +263,7 @@ impl Lexer<'_, '_> {
         let Some(behind) = rest.strip_prefix('+') else { return };
         let behind = behind.trim_start_matches([' ', '\t', '\r', '\n', '(', '`']);
         if behind.starts_with(['\'', '"', '[', '$']) {
+            self.rebuilt = true;
             self.at = self.text.len() - behind.len();
         }
     }
@@ -323,6 +339,7 @@ impl Lexer<'_, '_> {
         let called = std::mem::take(&mut self.called);
         let mut words = std::mem::take(&mut self.words);
         format_operator(&mut words);
+        self.rebuilt |= join_operator(&mut words);
         if let [target, equals, value, rest @ ..] = words.as_slice()
             && target.text.starts_with('$')
             && matches!(equals.text.as_str(), "=" | "+=")
@@ -349,7 +366,11 @@ impl Lexer<'_, '_> {
             }
             return;
         }
-        let assigns_nothing = assigns.is_empty();
+        let assigned = !assigns.is_empty();
+        let quoted = match assigned {
+            true => words.first().is_some_and(|word| word.quoted),
+            false => matches!(self.text.as_bytes().get(offset as usize), Some(b'\'' | b'"')),
+        };
         let command = Command {
             words,
             assigns,
@@ -359,15 +380,43 @@ impl Lexer<'_, '_> {
             offset,
             ..Command::default()
         };
-        let text = !called
-            && matches!(self.text.as_bytes().get(offset as usize), Some(b'\'' | b'"'))
-            && assigns_nothing;
+        // A text is not run unless `&` stands in front, whether it is assigned or stands alone.
+        let text = !called && quoted;
         let index = self.scan.push_named(command);
         if let Some(index) = index.filter(|_| text) {
             self.scan.unname(index);
         }
         self.pipe = if piped { index.map(Span::one) } else { None };
     }
+}
+
+/// `-join('a','b')` and `('a','b') -join ''`: whether there was one.
+fn join_operator(words: &mut Vec<Word>) -> bool {
+    let Some(at) = words.iter().position(|word| word.text.eq_ignore_ascii_case("-join") && !word.quoted)
+    else {
+        return false;
+    };
+    let quoted = |word: &&Word| word.quoted;
+    let before = words.iter().take(at).rev().take_while(quoted).count();
+    let behind = words.iter().skip(at + 1).take_while(quoted).count();
+    // With pieces in front, what stands behind is the separator.
+    let (start, end, separator) = match before {
+        0 => (at + 1, at + 1 + behind, String::new()),
+        before => (
+            at - before,
+            at,
+            words.get(at + 1).filter(quoted).map_or_else(String::new, |word| word.text.clone()),
+        ),
+    };
+    let pieces: Vec<&str> = words.iter().take(end).skip(start).map(|word| word.text.as_str()).collect();
+    let size: usize = pieces.iter().map(|piece| piece.len() + separator.len()).sum();
+    if pieces.is_empty() || size > MAX_PASTED {
+        return false;
+    }
+    let joined = Word { text: pieces.join(&separator), quoted: true, ..Word::default() };
+    let last = if before == 0 { end } else { (at + 1 + usize::from(behind > 0)).min(words.len()) };
+    words.splice(start.min(at)..last, [joined]);
+    true
 }
 
 /// `'{1}{0}' -f 'b','a'`

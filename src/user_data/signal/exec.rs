@@ -45,6 +45,10 @@ pub(super) fn command(case: &mut Case<'_>, number: usize, index: usize, part: &P
         if reach.decoder && (reach.download() != Some(Standing::Trusted)) {
             case.hit("exe-03", (number, index));
         }
+        let unknown = reach.standing.is_none() && !reach.socket && !reach.decoder && reach.files.is_empty();
+        if unknown && language.is_some() && command.stdin.is_some() && command.inner.is_none() {
+            case.hit("dec-06", (number, index));
+        }
     }
     if evaluates || language.is_some() {
         let words: &[Word] = command.args();

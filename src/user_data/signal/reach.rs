@@ -5,6 +5,8 @@ use std::collections::HashSet;
 use super::Part;
 use super::fetch::{self, Fetch, Output, Standing};
 use super::flow::Flow;
+use super::hosts::Url;
+use crate::indicators::programs::{Class, classes};
 use crate::user_data::Trust;
 use crate::user_data::script::{Command, RedirectOp, Span, SubKind, Word, is_decoder};
 
@@ -136,6 +138,9 @@ impl Flow {
             }
             return;
         }
+        if let Some(standing) = unknown_download(command, trust) {
+            reach.standing = reach.standing.max(Some(standing));
+        }
         reach.decoder |= is_decoder(command);
         for redirect in &command.redirects {
             reach.socket |= redirect.target.text.starts_with("/dev/tcp/") && redirect.op != RedirectOp::Write;
@@ -163,6 +168,29 @@ impl Flow {
         open.extend(command.inner);
         open.extend(at.1.script.functions.get(&command.name).copied());
     }
+}
+
+/// How far what a program prints is to be trusted that is not known, but is given an address: a copy of
+/// curl under another name, one chosen at run time, a one-line program.
+fn unknown_download(command: &Command, trust: &Trust) -> Option<Standing> {
+    let program = classes(&command.name);
+    let reads_only = program.has_any(&[
+        Class::Printer,
+        Class::Searcher,
+        Class::Storer,
+        Class::Copier,
+        Class::Decoder,
+        Class::Verifier,
+    ]);
+    if command.words.is_empty() || (reads_only && !program.has(Class::Downloader)) || command.name == "git" {
+        return None;
+    }
+    let words = command.words.iter().skip(command.start + 1).filter(|word| word.text.contains("://"));
+    let urls: Vec<_> = words.flat_map(|word| Url::all(&word.text)).take(8).collect();
+    if urls.is_empty() {
+        return None;
+    }
+    Some(Fetch { urls, ..Fetch::default() }.standing(trust))
 }
 
 fn saves_to_standard_output(fetch: &Fetch<'_>) -> bool {

@@ -108,6 +108,8 @@ pub static SIGNALS: &[Signal] = &[
         "Commands put together from pieces; 0 for a value that only the instance knows, since what is not rendered is not clean."),
     signal("dec-05", "Made to pass a bound", 50, false, &["T1027", "T1562"],
         "Short enough to launch with, yet it unfolds to more than is read: padding, many parts, many layers. Nothing honest does."),
+    signal("dec-06", "Text that cannot be known is run", 0, false, &["T1059"],
+        "An interpreter is given what a program prints at run time, so that nobody can tell from the user data what runs."),
     signal("sup-01", "Unsigned repository or added certificate authority", 20, false, &["T1195.002"],
         "Packages or certificates from a host that is not known are trusted without a check."),
 ];

