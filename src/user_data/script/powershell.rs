@@ -263,8 +263,8 @@ impl Lexer<'_, '_> {
         let Some(behind) = rest.strip_prefix('+') else { return };
         let behind = behind.trim_start_matches([' ', '\t', '\r', '\n', '(', '`']);
         if behind.starts_with(['\'', '"', '[', '$']) {
-            self.rebuilt = true;
             self.at = self.text.len() - behind.len();
+            self.rebuilt = true;
         }
     }
 

@@ -36,6 +36,12 @@ pub(super) fn command(case: &mut Case<'_>, number: usize, index: usize, part: &P
         let reach = case.flow.reach_of_input(at, command, case.trust);
         if let Some(standing) = reach.download() {
             case.run_download("exe-01", (number, index), standing, reach.open);
+            if reach.bare_address {
+                case.hit("net-01", (number, index));
+            }
+            if reach.drop_host {
+                case.hit("net-02", (number, index));
+            }
         } else if reach.socket {
             case.hit("net-03", (number, index));
         }

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use super::Part;
 use super::fetch::{self, Fetch, Output, Standing};
 use super::flow::Flow;
-use super::hosts::Url;
+use super::hosts::{HostKind, Url, is_drop_host};
 use crate::indicators::programs::{Class, classes};
 use crate::user_data::Trust;
 use crate::user_data::script::{Command, RedirectOp, Span, SubKind, Word, is_decoder};
@@ -22,6 +22,9 @@ pub struct Reach {
     pub decoder: bool,
     /// A connection made by bash itself.
     pub socket: bool,
+    /// An unknown program fetches from a public address, from a host for payloads.
+    pub bare_address: bool,
+    pub drop_host: bool,
     /// Files read.
     pub files: Vec<String>,
     seen: HashSet<usize>,
@@ -33,6 +36,8 @@ impl Reach {
         self.open |= other.open;
         self.decoder |= other.decoder;
         self.socket |= other.socket;
+        self.bare_address |= other.bare_address;
+        self.drop_host |= other.drop_host;
     }
     /// A download worth the name: more than the instance's own metadata.
     pub fn download(&self) -> Option<Standing> {
@@ -138,8 +143,14 @@ impl Flow {
             }
             return;
         }
-        if let Some(standing) = unknown_download(command, trust) {
+        if let Some(fetch) = unknown_download(command) {
+            let standing = fetch.standing(trust);
             reach.standing = reach.standing.max(Some(standing));
+            if standing == Standing::Untrusted {
+                reach.open |= fetch.is_open();
+                reach.bare_address |= fetch.urls.iter().any(|url| url.kind() == HostKind::PublicAddress);
+                reach.drop_host |= fetch.urls.iter().any(|url| is_drop_host(url.host));
+            }
         }
         reach.decoder |= is_decoder(command);
         for redirect in &command.redirects {
@@ -170,9 +181,9 @@ impl Flow {
     }
 }
 
-/// How far what a program prints is to be trusted that is not known, but is given an address: a copy of
-/// curl under another name, one chosen at run time, a one-line program.
-fn unknown_download(command: &Command, trust: &Trust) -> Option<Standing> {
+/// What a program fetches that is not known, but is given an address: a copy of curl under another name,
+/// one chosen at run time, a one-line program.
+fn unknown_download(command: &Command) -> Option<Fetch<'_>> {
     let program = classes(&command.name);
     let reads_only = program.has_any(&[
         Class::Printer,
@@ -190,7 +201,7 @@ fn unknown_download(command: &Command, trust: &Trust) -> Option<Standing> {
     if urls.is_empty() {
         return None;
     }
-    Some(Fetch { urls, ..Fetch::default() }.standing(trust))
+    Some(Fetch { urls, ..Fetch::default() })
 }
 
 fn saves_to_standard_output(fetch: &Fetch<'_>) -> bool {

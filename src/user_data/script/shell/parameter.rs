@@ -151,8 +151,10 @@ impl Lexer<'_, '_> {
                 return self.paste_unknown("$()");
             }
             let items = self.scan.env.items(name).map(<[String]>::to_vec).unwrap_or_default();
+            // `IFS=; "${a[*]}"` joins without anything in between.
+            let joined = quoted && operation == "[*]" && self.scan.env.scalar("IFS") == Some("");
             for (index, item) in items.iter().enumerate() {
-                if index > 0 {
+                if index > 0 && !joined {
                     self.split_word(quoted && operation == "[*]");
                 }
                 self.paste(item, true);
