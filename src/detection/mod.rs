@@ -39,7 +39,7 @@ mod offensive_tool;
 mod origin;
 pub(crate) mod owners;
 pub(crate) mod push;
-pub(crate) mod reference;
+pub mod reference;
 pub(crate) mod registry;
 mod repository_risk;
 mod runtime;
