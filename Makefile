@@ -1,6 +1,9 @@
 # `make` lists the targets.
 
 STACK ?= imagewarden
+FUZZ_SECONDS ?= 60
+FUZZ_HOST ?= x86_64-unknown-linux-gnu
+WORK_SIZE ?= 20000
 BIN := $(CURDIR)/.venv/bin
 PYTHON ?= python3
 # sam finds cargo-lambda on the PATH.
@@ -21,6 +24,7 @@ help: ## Show this list.
 setup: .venv/.ready ## Install what tests and templates need into .venv; cloud-init (an oracle) and a browser with apt-get.
 	@/usr/bin/python3 -c 'import cloudinit' 2>/dev/null || $(MAKE) --no-print-directory cloud-init
 	@command -v chromium >/dev/null && command -v chromedriver >/dev/null || $(MAKE) --no-print-directory browser
+	@command -v valgrind >/dev/null || $(MAKE) --no-print-directory valgrind
 
 .PHONY: cloud-init
 cloud-init:
@@ -28,6 +32,14 @@ cloud-init:
 	sudo=$$([ "$$(id -u)" = 0 ] || echo 'sudo -n'); \
 	  $$sudo apt-get -qq update && \
 	  $$sudo env DEBIAN_FRONTEND=noninteractive apt-get -qq install --no-install-recommends --yes cloud-init >/dev/null
+
+# What counts the instructions that hostile inputs cost.
+.PHONY: valgrind
+valgrind:
+	@command -v apt-get >/dev/null || { echo 'no apt-get: install valgrind by hand, one test needs it' >&2; exit 1; }
+	sudo=$$([ "$$(id -u)" = 0 ] || echo 'sudo -n'); \
+	  $$sudo apt-get -qq update && \
+	  $$sudo env DEBIAN_FRONTEND=noninteractive apt-get -qq install --no-install-recommends --yes valgrind >/dev/null
 
 # What the report is tested in.
 .PHONY: browser
@@ -69,6 +81,26 @@ lint: setup ## Formatting, clippy, templates, licences: whatever does not run th
 .PHONY: test
 test: setup ## Run every test: the function against moto and a Lambda simulator too. The first build takes minutes.
 	cargo test --features aws,parquet
+
+.PHONY: work
+work: setup ## Count the instructions of longer hostile inputs, and of every pair of fragments: an hour.
+	IMAGEWARDEN_WORK_SIZE=$(WORK_SIZE) cargo test --test work -- --test-threads=1
+
+# Coverage-guided mutation by libFuzzer: the flags are what `cargo fuzz` passes, without a sanitizer, since the code
+# has no `unsafe`; they work with a stable compiler. Findings stay in fuzz/artifacts, the corpus in fuzz/corpus.
+FUZZ_FLAGS := --cfg fuzzing -Cpasses=sancov-module -Ccodegen-units=4 \
+  $(addprefix -Cllvm-args=-sanitizer-coverage-,level=4 inline-8bit-counters pc-table trace-compares)
+FUZZ_TARGETS ?= events log_batches user_data policies archives manifests references
+.PHONY: fuzz
+fuzz: ## Fuzz every reader for FUZZ_SECONDS each, from the samples: FUZZ_TARGETS="events policies" for some.
+	cd fuzz && RUSTFLAGS='$(FUZZ_FLAGS)' cargo build --quiet --release --target $(FUZZ_HOST)
+	fuzz/seed.sh
+	for target in $(FUZZ_TARGETS); do \
+	  mkdir -p fuzz/artifacts/$$target && echo "== $$target" && \
+	  fuzz/target/$(FUZZ_HOST)/release/$$target -max_total_time=$(FUZZ_SECONDS) -timeout=10 -rss_limit_mb=1024 \
+	    -max_len=65536 -print_final_stats=1 -verbosity=0 -artifact_prefix=fuzz/artifacts/$$target/ \
+	    fuzz/corpus/$$target || exit 1; \
+	done
 
 .PHONY: build
 build: setup ## Build the function for deployment, into .aws-sam.
