@@ -7,7 +7,7 @@ seed() {
   local target=$1 file
   shift
   for file in "$@"; do
-    [ -f "$file" ] && cp -n "$file" "fuzz/corpus/$target/$(sha256sum "$file" | cut -c1-16)"
+    if [ -f "$file" ]; then cp -n "$file" "fuzz/corpus/$target/$(sha256sum "$file" | cut -c1-16)"; fi
   done
 }
 seed events events/*.json* events/chains/*
