@@ -41,7 +41,7 @@ fn judge(activity: &Activity, context: &Context<'_>) -> Verdict {
             });
             found.map_or_else(
                 || Verdict::Pass("no rewritten user data of these instances is known".into()),
-                |found| Verdict::matched(found),
+                Verdict::matched,
             )
         }
         _ => Verdict::NotApplicable("not a change of user data, nor a stop or start".into()),

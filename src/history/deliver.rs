@@ -444,10 +444,12 @@ fn taken(mut turn: Turn) -> Turn {
     turn
 }
 
+/// A future that runs beside others, and what it came to.
+type Running<F> = (Pin<Box<F>>, Option<<F as Future>::Output>);
+
 /// Waits for all of some futures, side by side.
 pub(crate) async fn together<F: Future>(futures: Vec<F>) -> Vec<F::Output> {
-    let mut running: Vec<(Pin<Box<F>>, Option<F::Output>)> =
-        futures.into_iter().map(|future| (Box::pin(future), None)).collect();
+    let mut running: Vec<Running<F>> = futures.into_iter().map(|future| (Box::pin(future), None)).collect();
     std::future::poll_fn(|context| {
         let mut done = true;
         for (future, output) in running.iter_mut().filter(|(_, output)| output.is_none()) {
