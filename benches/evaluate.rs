@@ -116,7 +116,7 @@ impl Store for Texts {
 struct Rendered;
 
 impl Publisher for Rendered {
-    async fn publish(&self, alert: &Alert) -> Result<(), String> {
+    async fn publish(&self, _: &'static str, alert: &Alert) -> Result<(), String> {
         if !alert.below_floor {
             std::hint::black_box(message(alert, HttpsBody::Chat));
         }
