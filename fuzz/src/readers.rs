@@ -22,8 +22,11 @@ use imagewarden::source::{self, Surroundings};
 use imagewarden::user_data::{self, Trust};
 use serde_json::json;
 
+/// Reads bytes, and does not panic.
+pub type Reader = fn(&[u8]);
+
 /// Everything that has a reader of its own, by name.
-pub const READERS: &[(&str, fn(&[u8]))] = &[
+pub const READERS: &[(&str, Reader)] = &[
     ("events", events),
     ("log_batches", log_batches),
     ("user_data", user_data),

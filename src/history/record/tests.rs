@@ -65,7 +65,7 @@ proptest! {
         again in proptest::collection::vec(0..60_u32, 0..30),
     ) {
         let add = |record: &mut Record, number: u32| {
-            let label = if number % 4 == 0 { label::LAUNCHED } else { label::SEARCHED };
+            let label = if number.is_multiple_of(4) { label::LAUNCHED } else { label::SEARCHED };
             record.add(trace(label, number * 300, &format!("name-{number}")))
         };
         let mut one = record();
