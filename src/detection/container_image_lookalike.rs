@@ -33,15 +33,19 @@ const AFFIXES: [&str; 14] = [
 struct Known {
     officials: BTreeSet<&'static str>,
     publishers: BTreeSet<&'static str>,
+    /// Registries, and namespaces in them, where only the vendor publishes.
+    hosts: BTreeSet<&'static str>,
 }
 
 impl Known {
     fn read(list: &'static str) -> Self {
-        let mut known = Self { officials: BTreeSet::new(), publishers: BTreeSet::new() };
+        let mut known =
+            Self { officials: BTreeSet::new(), publishers: BTreeSet::new(), hosts: BTreeSet::new() };
         for line in crate::indicators::entries(list) {
             match line.split_once(' ') {
                 Some(("official", name)) => known.officials.insert(name),
                 Some(("publisher", name)) => known.publishers.insert(name),
+                Some(("host", name)) => known.hosts.insert(name),
                 _ => false,
             };
         }
@@ -126,7 +130,12 @@ pub(crate) fn imitated(reference: &Reference) -> Option<(&'static str, String)> 
     let namespace = reference.namespace().to_ascii_lowercase();
     let hub = reference.host == "docker.io";
     let home = namespace.split('/').next().unwrap_or_default();
-    if KNOWN.publishers.contains(home) {
+    if KNOWN.publishers.contains(home) || is_vendors(reference) {
+        return None;
+    }
+    // In a registry that is not open to everybody, an official name is a mirror or the organisation's own build.
+    let mirrored = !registry::is_public(&reference.host) && plain(&name).is_some();
+    if mirrored {
         return None;
     }
     if namespace == "library" || namespace.is_empty() {
@@ -153,6 +162,19 @@ pub(crate) fn imitated(reference: &Reference) -> Option<(&'static str, String)> 
         KNOWN.officials.get(stem).copied().filter(|official| official.len() > 3)
     });
     dressed.map(|official| (official, format!("the namespace {home} poses as the official image's home")))
+}
+
+/// Whether only a vendor publishes there.
+fn is_vendors(reference: &Reference) -> bool {
+    let mut place = reference.host.clone();
+    if KNOWN.hosts.contains(place.as_str()) {
+        return true;
+    }
+    reference.namespace().split('/').take(3).any(|part| {
+        place.push('/');
+        place.push_str(part);
+        KNOWN.hosts.contains(place.as_str())
+    })
 }
 
 /// The official name, a version behind it or not: `golang`, `python3`.
@@ -220,7 +242,7 @@ mod tests {
     fn the_list_is_read_and_dated() {
         let text = include_str!("data/base-images.txt");
         assert_eq!(
-            KNOWN.officials.len() + KNOWN.publishers.len(),
+            KNOWN.officials.len() + KNOWN.publishers.len() + KNOWN.hosts.len(),
             crate::indicators::entries(text).count(),
             "a line is not read, or stands twice"
         );
@@ -274,6 +296,30 @@ mod tests {
             "linuxserver/nextcloud",
         ] {
             passed(judged(image));
+        }
+    }
+
+    /// A fifth of what is popular was told, for vendors' own hosts and namespaces.
+    #[test]
+    fn a_vendors_own_image_and_a_mirror_pass() {
+        for image in [
+            "docker.elastic.co/kibana/kibana:9.1.0",
+            "registry.redhat.io/rhel9/redis-7",
+            "public.ecr.aws/nginx/nginx:1.29",
+            "mirror.gcr.io/library/redis:7",
+            "rocker/rstudio",
+            "caddy/caddy",
+            "traefik/traefik",
+            "bitnami/postgresql",
+            "harbor.example.com/library/python",
+            "harbor.example.com/docker-hub/library/golang",
+        ] {
+            passed(judged(image));
+        }
+        for image in
+            ["alpineos/x", "evil/nginxx", "nginxx", "vibersastra/golang", "public.ecr.aws/evil/nginx"]
+        {
+            matched(judged(image));
         }
     }
 

@@ -5,6 +5,7 @@ use serde_json::json;
 use super::commands::{self, Command};
 use super::{Context, Detection, Match, Reason, Stage, Verdict, runtime};
 use crate::activity::{Action, Activity};
+use crate::indicators::programs::{self, Class};
 use crate::indicators::{is_miner, is_mining_pool};
 use crate::severity::Severity;
 
@@ -19,8 +20,8 @@ pub static DETECTION: Detection = Detection {
     judge,
 };
 
-/// What only a miner is told.
-const OPTIONS: [&str; 12] = [
+/// Options that only miners have.
+const OPTIONS: [&str; 7] = [
     "--donate-level",
     "--donate-over-proxy",
     "--randomx-",
@@ -28,38 +29,50 @@ const OPTIONS: [&str; 12] = [
     "--cpu-max-threads-hint",
     "--cuda-bfactor",
     "--nicehash",
-    "stratum+",
-    "stratum1+",
-    "stratum2+",
-    "stratum://",
-    "stratums://",
 ];
 
-/// Programs that reach a pool's host without mining: see `mining-pool-connection`.
-const FETCHERS: [&str; 22] = [
-    "curl",
-    "wget",
-    "fetch",
-    "aria2c",
-    "axel",
-    "http",
-    "https",
-    "dig",
-    "nslookup",
-    "host",
-    "drill",
-    "getent",
-    "ping",
-    "ping6",
-    "traceroute",
-    "tracepath",
-    "mtr",
-    "nc",
-    "ncat",
-    "netcat",
-    "telnet",
-    "openssl",
+/// Protocols that only miners speak.
+const PROTOCOLS: [&str; 3] = ["stratum", "stratum1", "stratum2"];
+
+/// Options that miners take a server behind.
+const SERVERS: [&str; 12] = [
+    "-o",
+    "-O",
+    "--url",
+    "-url",
+    "--pool",
+    "-pool",
+    "--server",
+    "-s",
+    "-S",
+    "--proxy",
+    "--stratum",
+    "--host",
 ];
+
+/// What a program is for that may name a pool, a miner or a miner's option, and does not mine.
+const NAMERS: [Class; 18] = [
+    Class::Downloader,
+    Class::Uploader,
+    Class::Printer,
+    Class::Searcher,
+    Class::Storer,
+    Class::Copier,
+    Class::Decoder,
+    Class::Encryptor,
+    Class::Unpacker,
+    Class::Verifier,
+    Class::Remover,
+    Class::Killer,
+    Class::ServiceManager,
+    Class::PackageManager,
+    Class::Connector,
+    Class::Scanner,
+    Class::Agent,
+    Class::Attack,
+];
+/// What a program is for that may run a miner in its arguments.
+const RUNNERS: [Class; 4] = [Class::Interpreter, Class::Carrier, Class::ContainerRuntime, Class::Miner];
 
 fn judge(activity: &Activity, _: &Context<'_>) -> Verdict {
     let Action::ProcessStarted(process) = &activity.action else {
@@ -101,19 +114,29 @@ fn mines(command: &Command) -> Option<String> {
     {
         return Some(format!("it runs the image {image}"));
     }
-    if FETCHERS.contains(&command.name.as_str()) {
+    let classes = programs::classes(&command.name);
+    if classes.has_any(&NAMERS) && !classes.has_any(&RUNNERS) {
         return None;
     }
     let told = command.words.iter().find_map(|word| {
         let word = word.to_ascii_lowercase();
-        OPTIONS.into_iter().find(|option| word.contains(option))
+        OPTIONS.into_iter().find(|option| word.starts_with(option))
     });
     if let Some(option) = told {
         return Some(format!("{} was told `{option}`", command.name));
     }
-    let pool = command.words.iter().flat_map(|word| hosts(word)).find(|host| is_mining_pool(host));
-    if let Some(host) = pool {
-        return Some(format!("{} was given the mining pool {host}", command.name));
+    let mut before = "";
+    for word in &command.words {
+        let (option, value) = match word.split_once('=') {
+            Some((option, value)) if option.starts_with('-') => (option, value),
+            _ => (before, word.as_str()),
+        };
+        if let Some(server) = Server::read(value)
+            && let Some(why) = server.mined(option)
+        {
+            return Some(format!("{} was given {why}", command.name));
+        }
+        before = word;
     }
     let mut pairs = command.words.windows(2);
     pairs.any(|pair| matches!(pair, [option, value] if option == "-o" && is_pool_like(value))).then(|| {
@@ -131,11 +154,47 @@ fn names_miner(image: &str) -> bool {
     image.contains(['/', ':']) && image.split(['/', ':', '@']).any(is_miner) || is_miner(image)
 }
 
-/// The texts in a word that may be hosts.
-fn hosts(word: &str) -> impl Iterator<Item = &str> {
-    word.split(|c: char| !(c.is_ascii_alphanumeric() || matches!(c, '.' | '-')))
-        .map(|part| part.trim_matches(['.', '-']))
-        .filter(|part| part.contains('.'))
+/// A word that is a server and nothing else: `[scheme://][user@]host[:port][/path]`.
+struct Server<'a> {
+    scheme: &'a str,
+    host: &'a str,
+    port: Option<u16>,
+}
+
+impl<'a> Server<'a> {
+    fn read(word: &'a str) -> Option<Self> {
+        let (scheme, rest) = word.split_once("://").unwrap_or(("", word));
+        let authority = rest.split('/').next().filter(|part| !scheme.is_empty() || *part == rest)?;
+        let authority = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
+        let (host, port) = match authority.rsplit_once(':') {
+            Some((host, port)) => (host, Some(port.parse().ok()?)),
+            None => (authority, None),
+        };
+        let named =
+            |text: &str| text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b".-[]:".contains(&byte));
+        (!host.is_empty() && named(host)).then_some(Self { scheme, host, port })
+    }
+
+    /// Why a program that is given this server behind an option mines.
+    fn mined(&self, option: &str) -> Option<String> {
+        let scheme = self.scheme.to_ascii_lowercase();
+        let protocol = scheme.split('+').next().unwrap_or_default();
+        let protocol = protocol.strip_suffix('s').filter(|it| PROTOCOLS.contains(it)).unwrap_or(protocol);
+        if PROTOCOLS.contains(&protocol) {
+            return Some(format!("a server of miners, {scheme}://{}", self.host));
+        }
+        if !is_mining_pool(self.host) {
+            return None;
+        }
+        // A pool's page in a browser's form is no server of miners, nor is the bare name of one.
+        let behind = SERVERS.contains(&option);
+        let spoken = matches!(scheme.as_str(), "" | "tcp" | "ssl" | "tls" | "ws" | "wss");
+        let told = match self.port {
+            Some(_) => spoken || behind,
+            None => behind && (spoken || scheme.is_empty()) && option != "-s" && option != "-S",
+        };
+        told.then(|| format!("the mining pool {}", self.host))
+    }
 }
 
 #[cfg(test)]
@@ -207,6 +266,37 @@ mod tests {
             ("/usr/bin/trexcel", ""),
         ] {
             passed(judged(binary, arguments));
+        }
+    }
+
+    /// Tools that name a pool were critical.
+    #[test]
+    fn a_program_that_names_a_pool_or_a_miner_does_not_mine() {
+        for (binary, arguments) in [
+            ("/usr/sbin/tcpdump", "-i eth0 host pool.minexmr.com and port 3333"),
+            ("/usr/bin/tshark", "-Y 'dns.qry.name == pool.minexmr.com'"),
+            ("/usr/bin/ngrep", "-d any stratum+tcp port 3333"),
+            ("/usr/bin/psql", "-c \"insert into blocked values ('pool.minexmr.com:3333')\""),
+            ("/usr/bin/logger", "blocked pool.minexmr.com:3333"),
+            ("/usr/bin/osqueryi", "\"select * from processes where name = 'xmrig'\""),
+            ("/usr/bin/whois", "minexmr.com"),
+            ("/usr/bin/nmap", "-p 3333 pool.minexmr.com"),
+            ("/usr/bin/redis-cli", "sadd pools pool.minexmr.com:3333"),
+            ("/usr/sbin/ipset", "add pools pool.minexmr.com"),
+            ("/usr/bin/pytest", "tests/test_pools.py -k \"xmrig or --donate-level\""),
+            ("/usr/sbin/iptables", "-A OUTPUT -d pool.minexmr.com -j DROP"),
+            ("/opt/blocker", "--deny=pool.minexmr.com,xmr.nanopool.org"),
+            ("/opt/report", "https://nanopool.org/account/x"),
+        ] {
+            passed(judged(binary, arguments));
+        }
+    }
+
+    /// A miner that deleted its file, or never had one, was not seen.
+    #[test]
+    fn a_miner_without_a_file_fires() {
+        for binary in ["/tmp/xmrig (deleted)", "/memfd:xmrig (deleted)", "memfd:xmrig", "/tmp/xmrig\0"] {
+            matched(judged(binary, ""));
         }
     }
 

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::seen::Seen;
 use crate::activity::{Action, Activity, Cloud, ImageRef, LaunchOutcome};
+use crate::history::Memory;
 
 /// Instances and principals of an image that are remembered.
 const INSTANCES: usize = 64;
@@ -28,6 +29,8 @@ pub struct Launched {
     pub ids: BTreeSet<String>,
     /// The latest launch: the one whose instance most likely still answers.
     pub latest: Activity,
+    /// The first launch that the detections of malice have to judge with what came before it.
+    pub suspect: Option<(Activity, Memory)>,
 }
 
 /// All launches.
@@ -44,7 +47,7 @@ impl Images {
         Self { most, by_image: BTreeMap::new(), uncounted: 0 }
     }
 
-    pub fn see(&mut self, mut activity: Activity) {
+    pub fn see(&mut self, mut activity: Activity, suspect: Option<Memory>) {
         let Action::ImageLaunched(launch) = &mut activity.action else { return };
         if launch.outcome != LaunchOutcome::Succeeded {
             return;
@@ -63,7 +66,11 @@ impl Images {
         // The look-ups ask about the first few.
         launch.instances.truncate(3);
         let principal = activity.principal().to_owned();
+        let suspect = suspect.map(|memory| (activity.clone(), memory));
         if let Some(known) = self.by_image.get_mut(&key) {
+            if known.suspect.is_none() {
+                known.suspect = suspect;
+            }
             known.seen.add(time);
             known.instances = known.instances.saturating_add(count);
             keep(&mut known.ids, ids, INSTANCES);
@@ -78,6 +85,7 @@ impl Images {
                 principals: BTreeSet::from([principal]),
                 ids: BTreeSet::new(),
                 latest: activity,
+                suspect,
             };
             keep(&mut launched.ids, ids, INSTANCES);
             self.by_image.insert(key, launched);

@@ -32,12 +32,15 @@ pub use draft::{Draft, Entry};
 pub use merge::{MergeError, diff};
 pub use seed::{SeedError, Written, read_seed, sow};
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::hash::{DefaultHasher, Hash, Hasher};
 
 use chrono::{DateTime, Utc};
 
 use crate::activity::{Action, Activity};
-use crate::history::Record;
+use crate::detection::{self, Context, Verdict};
+use crate::history::{Memory, Record};
+use crate::lookup::Facts;
 use crate::policy::{Policy, Zone};
 use blame::Blame;
 use images::Images;
@@ -81,8 +84,12 @@ pub struct Learner {
     /// Detections that matched whatever the policy, by id.
     loud: BTreeMap<&'static str, Seen>,
     seeds: Seeds,
+    /// Events that were counted, hashed: two trails may hold the same.
+    events: HashSet<u64>,
 }
 
+/// Events that are remembered as counted.
+const EVENTS: usize = 4_000_000;
 /// Accounts that are remembered as one's own.
 const ACCOUNTS: usize = 10_000;
 
@@ -101,11 +108,15 @@ impl Learner {
             blame: Blame::default(),
             loud: BTreeMap::new(),
             seeds: Seeds::new(bounds.sightings),
+            events: HashSet::new(),
         }
     }
 
     /// Counts one activity.
     pub fn see(&mut self, activity: Activity) {
+        if self.is_repeated(&activity) {
+            return;
+        }
         self.activities = self.activities.saturating_add(1);
         let time = activity.time;
         let (first, last) = self.span.unwrap_or((time, time));
@@ -123,9 +134,42 @@ impl Learner {
         }
         match &activity.action {
             Action::ImagePushed(_) => self.pushes.see(&activity, &self.zone),
-            Action::ImageLaunched(_) => self.images.see(activity),
+            Action::ImageLaunched(_) => {
+                let suspect = self.suspicion(&activity);
+                self.images.see(activity, suspect);
+            }
             _ => self.registries.see(&activity, &self.base),
         }
+    }
+
+    /// Whether another trail, or another file, held the same event already.
+    fn is_repeated(&mut self, activity: &Activity) -> bool {
+        if activity.id.is_empty() {
+            return false;
+        }
+        let mut hasher = DefaultHasher::new();
+        (&activity.id, activity.action.name(), activity.time, &activity.account).hash(&mut hasher);
+        match &activity.action {
+            Action::ImagePushed(push) => (&push.repository, &push.tag, &push.digest).hash(&mut hasher),
+            Action::ImageLaunched(launch) => {
+                launch.image.label().hash(&mut hasher);
+                launch.instances.first().map(|it| &it.id).hash(&mut hasher);
+            }
+            action => format!("{action:?}").hash(&mut hasher),
+        }
+        if self.events.len() >= EVENTS {
+            self.events.clear();
+        }
+        !self.events.insert(hasher.finish())
+    }
+
+    /// What was remembered before a launch, where a detection of malice needs facts to judge it with that.
+    fn suspicion(&self, activity: &Activity) -> Option<Memory> {
+        let detection = detection::find("machine-image-name-confusion")?;
+        let (facts, memory) = (Facts::default(), self.blame.memory(activity));
+        let context = Context { policy: &self.base, facts: &facts, memory: &memory, matches: &[] };
+        matches!((detection.judge)(activity, &context), Verdict::Need(_) | Verdict::Match(_))
+            .then_some(memory)
     }
 
     /// What was seen first, for a store to begin with, but for what a detection of malice matched.

@@ -41,7 +41,12 @@ impl Learner {
                 &mut facts,
             )
             .await;
-            let malicious = self.malice(key, launched, &judgement);
+            let mut malicious = self.malice(key, launched, &judgement);
+            if let (None, Some((launch, memory))) = (&malicious, &launched.suspect) {
+                let launch = Arc::new(launch.clone());
+                let judgement = engine::judge(launch, &self.base, lookup, memory, &mut facts).await;
+                malicious = self.malice(key, launched, &judgement);
+            }
             if malicious.is_none() {
                 hosts::gather(&facts, &self.base.trust(), launched, &mut fetched);
             }

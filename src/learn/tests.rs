@@ -6,7 +6,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::activity::{ActorKind, ImageRef, Instance};
 use crate::detection::testing::{
-    AMAZON, STRANGER, UBUNTU, at, image, launch, launched, push, pushed, started,
+    AMAZON, STRANGER, UBUNTU, at, declared, image, launch, launched, push, pushed, started, workload,
 };
 use crate::detection::{Subject, Verdict};
 use crate::engine;
@@ -229,7 +229,7 @@ fn habits_are_approved_with_their_evidence() {
     assert_eq!(policy.images.approved.owners, ["self", "amazon", UBUNTU]);
     assert_eq!(policy.images.approved.ids, [IMAGES[3].0]);
     assert_eq!(policy.uploads.pushers.len(), 1);
-    assert_eq!(policy.uploads.schedules[0].label(), "mon-fri 09:00-12:00 UTC");
+    assert_eq!(policy.uploads.schedules[0].label(), "mon-fri 08:00-20:00 UTC");
     assert_eq!(policy.containers.registries, ["docker.io/library/nginx", "registry.example.com/team/app"]);
     let line = |part: &str| {
         yaml.lines().find(|line| line.contains(part)).unwrap_or_else(|| panic!("{part}: {yaml}"))
@@ -304,6 +304,54 @@ fn hours_are_those_of_the_zone_with_its_summer_time() {
     assert!(yaml.contains("1 push, 2026-03-14, first Sat 03:00 UTC"), "{yaml}");
 }
 
+/// One nightly build opened the night for everybody.
+#[test]
+fn a_nightly_build_has_a_schedule_of_its_own_and_widens_nobodys() {
+    let mut activities: Vec<Activity> = (9..18).flat_map(|hour| daily(1, 0, hour)).collect();
+    for night in 0..30_i64 {
+        let number = 900_000 + usize::try_from(night).unwrap();
+        activities.push(happened(1, 0, 2, night * 1440 + 150, number));
+    }
+    let (_, yaml) = learned(&activities, "UTC");
+    let policy = Policy::parse(&yaml, "learned").unwrap();
+    let [night, others] = policy.uploads.schedules.as_slice() else { panic!("{yaml}") };
+    assert_eq!(night.hours.to_string(), "00:00-05:00");
+    assert_eq!(night.principals, [PRINCIPALS[2]]);
+    assert_eq!((others.label().as_str(), others.principals[0].as_str()), ("mon-fri 08:00-19:00 UTC", "*"));
+    assert!(yaml.contains("a habit at other hours"), "{yaml}");
+}
+
+/// The organisation's trail and the account's own hold the same events.
+#[test]
+fn an_event_that_two_trails_hold_counts_once() {
+    let once = daily(1, 0, 10);
+    let twice: Vec<Activity> = once.iter().chain(&once).cloned().collect();
+    assert_eq!(learned(&twice, "UTC").1, learned(&once, "UTC").1);
+}
+
+/// A verdict of two matches was not read.
+#[test]
+fn what_ran_beside_several_malicious_images_is_not_approved() {
+    let dropper = "registry.evil.example/team/dropper";
+    let activities: Vec<Activity> = (0..6)
+        .map(|day| {
+            let mut it = workload(crate::activity::WorkloadKind::PodTemplate, "vibersastra/golang");
+            for image in ["evil/pyhton", dropper] {
+                let mut container = it.containers[0].clone();
+                container.image = crate::activity::ContainerImage::parse(image);
+                it.containers.push(container);
+            }
+            let mut activity = declared(it);
+            activity.id = format!("declared-{day}");
+            activity.time = at("2026-03-01T00:00:00Z") + TimeDelta::days(day);
+            activity
+        })
+        .collect();
+    let (_, yaml) = learned(&activities, "UTC");
+    assert!(yaml.contains(dropper), "{yaml}");
+    assert!(Policy::parse(&yaml, "learned").unwrap().containers.registries.is_empty(), "{yaml}");
+}
+
 #[test]
 fn who_pushes_around_the_clock_has_a_schedule_of_their_own() {
     let mut activities = daily(1, 0, 10);
@@ -317,7 +365,7 @@ fn who_pushes_around_the_clock_has_a_schedule_of_their_own() {
         (always.label().as_str(), always.principals.as_slice()),
         ("daily 00:00-24:00 UTC", &[PRINCIPALS[2].to_owned()][..])
     );
-    assert_eq!(others.label(), "mon-fri 09:00-12:00 UTC");
+    assert_eq!(others.label(), "mon-fri 08:00-20:00 UTC");
 }
 
 #[test]
