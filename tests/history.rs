@@ -190,12 +190,12 @@ async fn process(
     }
 }
 
-fn event(id: String, minute: i64, principal: &str, action: Action) -> Activity {
+fn event(id: String, minute: i64, account: &str, principal: &str, action: Action) -> Activity {
     let actor = Actor {
         kind: ActorKind::AssumedRole,
         principal: principal.to_owned(),
         name: "somebody".to_owned(),
-        account: Some(ACCOUNT.to_owned()),
+        account: Some(account.to_owned()),
         session: None,
         source_identity: None,
         invoked_by: None,
@@ -208,7 +208,7 @@ fn event(id: String, minute: i64, principal: &str, action: Action) -> Activity {
         time_is_arrival: false,
         time_claimed: None,
         shared: false,
-        account: ACCOUNT.to_owned(),
+        account: account.to_owned(),
         region: REGION.to_owned(),
         cloud: Cloud::Aws,
         actor: Some(actor),
@@ -220,7 +220,9 @@ fn event(id: String, minute: i64, principal: &str, action: Action) -> Activity {
 /// Ten activities: a search and a launch that it confused, a miner on the instance, a container from pull
 /// to `wget`, a push with three scans, and something ordinary.
 fn story(number: usize) -> Vec<Activity> {
-    let principal = format!("arn:aws:iam::{ACCOUNT}:role/r{number}");
+    // Three of them in one account are no storm of alerts.
+    let account = format!("{:012}", 111_122_220_000 + number / 3);
+    let principal = format!("arn:aws:iam::{account}:role/r{number}");
     let minute = i64::try_from(number % 700).unwrap();
     let instance = format!("i-{number:017x}");
     let digest = |half: &str| format!("sha256:{number:032x}{}", half.repeat(16));
@@ -235,7 +237,7 @@ fn story(number: usize) -> Vec<Activity> {
     let repository = format!("team/app{number}");
     let scan = |half: &str, class: &str| Scan {
         repository: repository.clone(),
-        registry: ACCOUNT.to_owned(),
+        registry: account.clone(),
         digest: digest(half),
         counts: BTreeMap::from([(class.to_owned(), 1)]),
         ..Scan::default()
@@ -265,7 +267,7 @@ fn story(number: usize) -> Vec<Activity> {
             0,
             Action::ImagePushed(Push {
                 repository: repository.clone(),
-                registry: ACCOUNT.to_owned(),
+                registry: account.clone(),
                 tag: Some("1".to_owned()),
                 digest: Some(digest("bb")),
                 ..Push::default()
@@ -277,7 +279,9 @@ fn story(number: usize) -> Vec<Activity> {
     ];
     let named = actions.into_iter().enumerate();
     named
-        .map(|(step, (after, action))| event(format!("{number}-{step}"), minute + after, &principal, action))
+        .map(|(step, (after, action))| {
+            event(format!("{number}-{step}"), minute + after, &account, &principal, action)
+        })
         .collect()
 }
 
@@ -362,7 +366,7 @@ async fn round_trips_are_few() {
     let place = Place { pod: Some("quiet".to_owned()), image: Some(own), ..Place::default() };
     let quiet = Action::ContainerStarted(Start { place, ..Start::default() });
     let processed =
-        process(&store, &outbox, "one", 0, event("quiet".to_owned(), 0, "x", quiet)).await.unwrap();
+        process(&store, &outbox, "one", 0, event("quiet".to_owned(), 0, ACCOUNT, "x", quiet)).await.unwrap();
     assert!(processed.alerts.is_empty());
     assert_eq!(trips(), 2);
     for activity in story(1) {

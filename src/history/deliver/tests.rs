@@ -543,3 +543,44 @@ async fn an_event_whose_confirmation_was_lost_does_not_repeat_its_message() {
     assert_eq!(deliver(&store, &mailbox, "b", 9, alert("e2", 1, &[&SECOND])).await, Ok(Fate::AlreadyTold));
     assert_eq!(mailbox.count(), 2);
 }
+
+proptest::proptest! {
+    #![proptest_config(proptest::prelude::ProptestConfig::with_cases(48))]
+
+    /// Any order, duplicates, refusals and failures of the store: each subject is told or counted, nothing is
+    /// told twice to the same event, and the messages are bounded.
+    #[test]
+    fn a_flood_in_any_order_is_bounded_and_forgets_nobody(
+        order in proptest::collection::vec(0_usize..60, 60..160),
+        refusals in 0_usize..8,
+        lost in 0_usize..3,
+    ) {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+        runtime.block_on(async {
+            let (store, mailbox) = (Faulty::default(), Mailbox::default());
+            mailbox.failures.store(refusals, Ordering::SeqCst);
+            store.lost_answers.store(lost, Ordering::SeqCst);
+            let mut told = BTreeSet::new();
+            for (turn, number) in order.iter().enumerate() {
+                let one = about(&format!("ami-{number:02}"), &format!("e{number}"), &FIRST);
+                for attempt in 0..10 {
+                    let token = format!("{turn}-{attempt}");
+                    if deliver(&store, &mailbox, &token, 0, one.clone()).await.is_ok() {
+                        told.insert(*number);
+                        break;
+                    }
+                }
+            }
+            let subjects: BTreeSet<usize> = order.iter().copied().collect();
+            proptest::prop_assert_eq!(&told, &subjects);
+            let sent = mailbox.sent.lock().unwrap();
+            let singles: Vec<&Alert> = sent.iter().filter(|alert| alert.storm.is_none()).collect();
+            let distinct: BTreeSet<String> = singles.iter().map(|alert| alert.activity.id.clone()).collect();
+            proptest::prop_assert_eq!(distinct.len(), singles.len());
+            proptest::prop_assert!(singles.len() <= 10);
+            let summaries = sent.iter().filter(|alert| alert.storm.is_some()).count();
+            proptest::prop_assert!(summaries <= 3, "{}", summaries);
+            Ok(())
+        })?;
+    }
+}
