@@ -272,6 +272,8 @@ fn templates_render_as_cloud_init_renders_them() {
         "cu{# x #}\nrl{% if 1 %}\n now{% endif %}\n",
         "{{ {'k': 'v'}['k'] }}{{ {'k': 'w'}.k }}{{ ['a', 'b'][1] }}",
         "{{ '}}' }}{{ 'a' if 1 == 1 else 'b' }}",
+        "{% set a, b = 'x', 'y' %}{% set c, d = ['z', 'w'] %}{{ a }}{{ b }}{{ c }}{{ d }}",
+        "{% set n = namespace(a='x') %}{% set n.a = n.a ~ 'y' %}{{ n.a }}",
         "{% set l = [] %}{% do l.append('a') %}{% do l.append('b') %}{{ l|join }}",
         "{{ 'ab'|list|join('.') }}{{ 'AB'|lower }}{{ ' x '|trim }}{{ ['p','q']|first }}{{ 'r s'.split()[1] }}",
         "a\rb\r\nc",

@@ -199,6 +199,12 @@ fn commands(decoder: &mut Decoder, at: &At, node: Ref<'_>) {
     let named: Vec<(String, Ref<'_>)> = if let Some(items) = node.items() {
         items.enumerate().map(|(index, item)| (format!("[{index}]"), item)).collect()
     } else if let Some(entries) = node.entries() {
+        // `!!set {command}`: the command is the key.
+        for (index, (name, value)) in entries.clone().enumerate().take(SEPARATE) {
+            if value.text().is_none() && value.len() == 0 && decoder.visit() {
+                script(decoder, &at.suffix(&format!("[{index}]")), name.to_owned());
+            }
+        }
         entries.map(|(name, value)| (format!(".{name}"), value)).collect()
     } else {
         return command(decoder, at, node);

@@ -133,6 +133,11 @@ fn is_command(line: &str) -> bool {
 /// Whether text is of a kind that is known to be something else: rules of make, HCL, a plan, JSON.
 pub(super) fn is_other(text: &str) -> bool {
     let mut target = false;
+    let first = text.lines().map(str::trim).find(|line| !line.is_empty() && !line.starts_with(['#', ';']));
+    // A section of an INI or TOML file.
+    if first.is_some_and(|line| line.starts_with('[') && !line.starts_with("[ ") && line.ends_with(']')) {
+        return true;
+    }
     for line in text.lines().take(MOST_LINES) {
         // A rule of make: a target, and a line below it that begins with a tab.
         if target && line.starts_with('\t') {
@@ -184,6 +189,7 @@ mod tests {
             "{\"format_version\": \"1.2\"}\n",
             "A letter about nothing.\nIt has two lines.\n",
             "apiVersion: v1\nkind: Pod\n",
+            "; settings\n[server]\nport=80\n",
         ] {
             assert!(!is_script(other), "{other}");
         }

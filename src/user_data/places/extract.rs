@@ -14,6 +14,9 @@ pub(super) fn extract(syntax: &Syntax, text: &str) -> String {
         Syntax::Colon(count) => {
             each(text, |line| not_comment(line)?.splitn(count + 1, ':').nth(*count).map(str::to_owned))
         }
+        Syntax::Field(count) => {
+            each(text, |line| not_comment(line)?.split(':').nth(*count).map(str::to_owned))
+        }
         Syntax::Option(keys) => each_joined(text, |line| option(not_comment(line)?, keys)),
         Syntax::Quoted(keys) => each_joined(text, |line| quoted_behind(not_comment(line)?, keys)),
         Syntax::Block(start, end) => block(text, start, end),

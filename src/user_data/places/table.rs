@@ -26,6 +26,7 @@ pub(super) enum Syntax {
     CronUser,
     Words(usize),
     Colon(usize),
+    Field(usize),
     /// Keys in lower case, with the number of words to skip behind each.
     Option(Vec<(&'static str, usize)>),
     Quoted(Vec<&'static str>),
@@ -61,6 +62,7 @@ impl Syntax {
             "cron-user" => Self::CronUser,
             "words" => Self::Words(keys.parse().ok()?),
             "colon" => Self::Colon(keys.parse().ok()?),
+            "field" => Self::Field(keys.parse().ok()?),
             "option" => Self::Option(
                 list()
                     .map(|key| match key.split_once('/') {

@@ -57,6 +57,7 @@ fn a_command_is_found_in_the_syntax_of_its_place() {
         ("/etc/environment", "A=b\nBASH_ENV=\"/tmp/x\"\n", "\n. /tmp/x\n"),
         ("/etc/sysctl.d/9.conf", "vm.x=1\nkernel.core_pattern=|run-it %p\n", "\nrun-it %p\n"),
         ("/etc/aliases", "a: b\nx: \"|run-it\"\n", "\nrun-it\n"),
+        ("/etc/binfmt.d/x.conf", ":x:M::ELF::/opt/run-it:\n", "/opt/run-it\n"),
         ("/etc/nagios/nrpe.cfg", "command[a]=run-it\n", "run-it\n"),
         ("/etc/cloud/cloud.cfg.d/9.cfg", "bootcmd:\n- [run-it, a b]\n", "run-it 'a b'\n"),
         (

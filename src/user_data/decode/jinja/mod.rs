@@ -35,7 +35,9 @@ pub(super) fn decode(decoder: &mut Decoder, at: &At, text: &str, declared: Optio
     };
     // Blank lines and the header's own line stay, as empty ones, so lines keep their numbers.
     let before = "\n".repeat(text.get(..lines_before).unwrap_or_default().matches('\n').count());
-    let rendered = render(body);
+    let rendered = render(body, Branch::First);
+    // Where branches stand within a line, the other one is read as a text of its own.
+    let other = rendered.within_line.then(|| render(body, Branch::Last).text);
     if let Some(expression) = rendered.built {
         decoder.odd(at, Odd::BuiltText, &expression);
     }
@@ -43,9 +45,20 @@ pub(super) fn decode(decoder: &mut Decoder, at: &At, text: &str, declared: Optio
         decoder.odd(at, Odd::Unrendered, &expression);
     }
     let declared = declared.filter(|declared| sniff::declared(declared) != Some(Format::Jinja));
-    let child = decoder.layer(&at.deeper("jinja"), (before + &rendered.text).as_bytes(), declared);
-    layer.children.push(child);
+    for text in std::iter::once(rendered.text).chain(other) {
+        let text = format!("{before}{text}");
+        let child = decoder.layer(&at.deeper("jinja"), text.as_bytes(), declared);
+        layer.children.push(child);
+    }
     layer
+}
+
+/// Which branch of a condition is taken that only the instance knows, where both stand within a line.
+/// Branches of whole lines are all read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Branch {
+    First,
+    Last,
 }
 
 /// What comes out of a template.
@@ -56,16 +69,19 @@ pub(super) struct Rendered {
     pub built: Option<String>,
     /// The first expression whose value only the instance knows.
     pub unknown: Option<String>,
+    /// A condition that is not known has branches within a line.
+    pub within_line: bool,
 }
 
 /// Renders a template.
-pub(super) fn render(text: &str) -> Rendered {
+pub(super) fn render(text: &str, branch: Branch) -> Rendered {
     // Jinja2 takes every line break for LF.
     let text = text.replace("\r\n", "\n").replace('\r', "\n");
     let tokens = lexer::tokens(&text);
     let steps = text.len().saturating_mul(4).saturating_add(100_000);
     let mut template = Template {
         tokens: &tokens,
+        branch,
         scope: Scope { steps, ..Scope::default() },
         macros: HashMap::new(),
         // What literals may make of it: plenty for any honest template.
@@ -83,6 +99,7 @@ pub(super) fn render(text: &str) -> Rendered {
 
 struct Template<'a> {
     tokens: &'a [Token<'a>],
+    branch: Branch,
     scope: Scope,
     /// Names of parameters, and where the body begins.
     macros: HashMap<String, (Vec<String>, usize)>,
@@ -185,8 +202,7 @@ impl Template<'_> {
             "set" => match rest.split_once('=') {
                 Some((names, value)) => {
                     if show {
-                        let value = self.evaluate(value);
-                        self.assign(names, value);
+                        self.set(names.trim(), value.trim());
                     }
                     at
                 }
@@ -225,6 +241,29 @@ impl Template<'_> {
             "block" | "call" | "autoescape" | "trans" => self.block(at + 1, show, depth),
             _ => at,
         }
+    }
+
+    /// `set a = ...`, `set a, b = ..., ...` and `set a = namespace(b=...)`.
+    fn set(&mut self, names: &str, value: &str) {
+        let entries = value.strip_prefix("namespace(").and_then(|rest| rest.strip_suffix(')'));
+        if let Some(entries) = entries {
+            for (name, value) in entries.split(',').filter_map(|entry| entry.split_once('=')).take(64) {
+                let value = self.evaluate(value);
+                self.assign(&format!("{names}.{}", name.trim()), value);
+            }
+            return;
+        }
+        let value = match names.contains(',') {
+            true => self.evaluate(&format!("[{value}]")),
+            false => self.evaluate(value),
+        };
+        let value = match value {
+            Value::List(mut values) if names.contains(',') && values.len() == 1 => {
+                values.pop().unwrap_or(Value::Truth(false))
+            }
+            value => value,
+        };
+        self.assign(names, value);
     }
 
     fn assign(&mut self, names: &str, value: Value) {
@@ -269,11 +308,15 @@ impl Template<'_> {
         let mut truth = if show { self.truth(rest) } else { None };
         let mut at = at;
         let (mut done, mut shown) = (false, false);
+        let start = self.out.len();
         loop {
-            let visible = show && !done && truth != Some(false);
-            // Two branches that are both read are kept apart.
-            if visible && shown && !self.out.ends_with(['\n', ' ']) {
-                self.put(" ");
+            let mut visible = show && !done && truth != Some(false);
+            if visible && shown && !self.out.ends_with('\n') {
+                self.rendered.within_line = true;
+                match self.branch {
+                    Branch::First => visible = false,
+                    Branch::Last => self.out.truncate(start),
+                }
             }
             at = self.block(at + 1, visible, depth);
             shown |= visible;

@@ -1,4 +1,8 @@
-use super::render;
+use super::{Branch, Rendered};
+
+fn render(template: &str) -> Rendered {
+    super::render(template, Branch::First)
+}
 
 fn text(template: &str) -> String {
     render(template).text
@@ -27,6 +31,8 @@ fn what_a_template_puts_together_is_read_as_it_comes_out() {
         ("a \n {%- if 1 -%} \n b{% endif %}\nc", "abc"),
         ("{{ {'k': 'v'}['k'] }}{{ {'k': 'w'}.k }}{{ ['a', 'b'][1] }}", "vwb"),
         ("{{ '}}' }}{{ 'a' if 1 == 1 else 'b' }}", "}}a"),
+        ("{% set a, b = 'x', 'y' %}{% set c, d = ['z', 'w'] %}{{ a }}{{ b }}{{ c }}{{ d }}", "xyzw"),
+        ("{% set n = namespace(a='x') %}{% set n.a = n.a ~ 'y' %}{{ n.a }}", "xy"),
         ("{% set l = [] %}{% do l.append('a') %}{% do l.append('b') %}{{ l|join }}", "ab"),
     ] {
         assert_eq!(text(template), wanted, "{template}");
@@ -98,4 +104,15 @@ fn no_template_makes_more_than_its_length_and_a_little() {
         let rendered = render(&template);
         assert!(rendered.text.len() <= template.len() + (64 << 10), "{fragment}");
     }
+}
+
+#[test]
+fn branches_within_a_line_are_two_texts() {
+    let template =
+        "{% if v1.x %}cu{% elif y %}wi{% else %}we{% endif %}{% if z %}rl{% else %}get{% endif %} x\n";
+    let first = super::render(template, Branch::First);
+    assert!(first.within_line);
+    assert_eq!(first.text, "curl x\n");
+    assert_eq!(super::render(template, Branch::Last).text, "weget x\n");
+    assert!(!render("{% if x %}\na\n{% else %}\nb\n{% endif %}\n").within_line);
 }
