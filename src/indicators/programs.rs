@@ -129,9 +129,13 @@ pub fn classes(program: &str) -> Classes {
     if !found.is_empty() {
         return found;
     }
-    let stem = without_version(name);
+    let script = EXTENSIONS.iter().find_map(|extension| name.strip_suffix(extension)).unwrap_or(name);
+    let stem = without_version(script);
     if stem.len() == name.len() { found } else { look_up(stem) }
 }
+
+/// What tools are named by that are scripts or bare programs: `linpeas.sh`, `secretsdump.py`.
+const EXTENSIONS: [&str; 7] = [".py", ".sh", ".pl", ".rb", ".ps1", ".elf", ".bin"];
 
 /// Whether a program is of a class.
 pub fn has(program: &str, class: Class) -> bool {
@@ -257,6 +261,7 @@ mod tests {
             ("[", Class::Searcher),
             ("rathole", Class::Tunnel),
             ("7z", Class::Unpacker),
+            ("/tmp/linpeas.sh", Class::Attack),
         ] {
             assert!(has(name, class), "{name}");
         }

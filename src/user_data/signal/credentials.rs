@@ -1,5 +1,6 @@
 //! `crd`: credentials read, and data sent away.
 
+use super::Id;
 use super::fetch::{self, Fetch, Standing};
 use super::hosts::{HostKind, Url, is_trusted};
 use super::network::only_prints;
@@ -63,27 +64,27 @@ pub(super) fn command(case: &mut Case<'_>, number: usize, index: usize, part: &P
         return;
     }
     if reads_role_credentials(command) {
-        case.hit("crd-01", at);
+        case.hit(Id::Crd01, at);
     }
     if reads_credential_file(command) {
-        case.hit("crd-02", at);
+        case.hit(Id::Crd02, at);
     }
     if let Some(fetch) = fetch::parse(command)
         && leaves(&fetch, case)
         && carries(part, command, &fetch)
     {
-        case.hit("crd-03", at);
+        case.hit(Id::Crd03, at);
         // The whole environment is as good as a credential file.
         let feeding = command.stdin.iter().flat_map(|span| span.indices().take(8));
         let mut feeding = feeding.filter_map(|index| part.script.commands.get(index));
         if feeding.any(|feeding| matches!(feeding.name.as_str(), "env" | "printenv")) {
-            case.hit("crd-02", at);
+            case.hit(Id::Crd02, at);
         }
     }
     connector(case, at, part, command);
 }
 
-fn reads_role_credentials(command: &Command) -> bool {
+pub(super) fn reads_role_credentials(command: &Command) -> bool {
     if fetch::parse(command).is_none() {
         return false;
     }
@@ -96,7 +97,7 @@ fn reads_role_credentials(command: &Command) -> bool {
     })
 }
 
-fn reads_credential_file(command: &Command) -> bool {
+pub(super) fn reads_credential_file(command: &Command) -> bool {
     if command
         .redirects
         .iter()
@@ -124,7 +125,7 @@ fn reads_credential_file(command: &Command) -> bool {
 }
 
 /// Files whose content lets somebody in.
-fn is_credential_file(path: &str) -> bool {
+pub(super) fn is_credential_file(path: &str) -> bool {
     let path = path.trim_matches(['"', '\'']);
     if path.len() > 256 || path.ends_with(".pub") {
         return false;
@@ -156,6 +157,9 @@ fn is_credential_file(path: &str) -> bool {
         ".npmrc",
         ".pypirc",
     ];
+    if path.starts_with("/proc/") && path.ends_with("/environ") {
+        return true;
+    }
     let path = path.trim_end_matches(['*', '/']);
     ends.iter().any(|end| path.ends_with(end) && !(*end == ".aws/config" || *end == ".npmrc"))
         || ["/.ssh/id_", "/.config/gcloud", "/.gnupg/"].iter().any(|part| path.contains(part))
@@ -169,7 +173,7 @@ fn leaves(fetch: &Fetch<'_>, case: &Case<'_>) -> bool {
     fetch.urls.iter().any(|url| url_leaves(url, case))
 }
 
-fn url_leaves(url: &Url<'_>, case: &Case<'_>) -> bool {
+pub(super) fn url_leaves(url: &Url<'_>, case: &Case<'_>) -> bool {
     let host = url.host.to_ascii_lowercase();
     matches!(url.kind(), HostKind::Name | HostKind::PublicAddress)
         && !host.ends_with(".amazonaws.com")
@@ -307,7 +311,7 @@ fn connector(case: &mut Case<'_>, at: Place, part: &Part<'_>, command: &Command)
                 || matches!(feeding.name.as_str(), "env" | "tar")
         });
     if reads_credential_file(command) || fed_secret {
-        case.hit("crd-03", at);
+        case.hit(Id::Crd03, at);
     }
 }
 
@@ -316,7 +320,7 @@ pub(super) fn other_language(case: &mut Case<'_>, unit: (usize, u32), text: &str
     let role = text.contains("security-credentials")
         || text.contains("get_frozen_credentials") && text.contains("requests.post");
     if role {
-        case.hit_near("crd-01", unit, &["security-credentials", "get_frozen_credentials"]);
+        case.hit_near(Id::Crd01, unit, &["security-credentials", "get_frozen_credentials"]);
     }
     if [".aws/credentials", "/etc/shadow", "/.ssh/id_", ".kube/config", ".docker/config.json"]
         .iter()
@@ -324,7 +328,7 @@ pub(super) fn other_language(case: &mut Case<'_>, unit: (usize, u32), text: &str
         && text.contains("read")
     {
         case.hit_near(
-            "crd-02",
+            Id::Crd02,
             unit,
             &[".aws/credentials", "/etc/shadow", "/.ssh/id_", ".kube/config", ".docker/config.json"],
         );
@@ -338,12 +342,12 @@ pub(super) fn other_language(case: &mut Case<'_>, unit: (usize, u32), text: &str
         "http.request",
         "fetch(",
     ];
-    if (case.has("crd-01") || case.has("crd-02")) && posts.iter().any(|needle| text.contains(needle)) {
+    if (case.has(Id::Crd01) || case.has(Id::Crd02)) && posts.iter().any(|needle| text.contains(needle)) {
         let trust = case.trust;
         let fetch = Fetch { urls: Url::all(text).collect(), ..Fetch::default() };
         if fetch.urls.iter().any(|url| url_leaves(url, case)) && fetch.standing(trust) == Standing::Untrusted
         {
-            case.hit_near("crd-03", unit, &posts);
+            case.hit_near(Id::Crd03, unit, &posts);
         }
     }
 }

@@ -1,87 +1,18 @@
 //! `def`: competitors, agents, firewalls and traces done away with.
 
-use std::collections::HashSet;
-
+use super::Id;
 use super::{Case, flow::Place};
+use crate::indicators::programs::{Class, has};
 use crate::user_data::script::{Command, basename};
-
-/// Names killed from which on it is competition rather than tidying.
-const COMPETITORS: usize = 4;
 
 /// What the removal of the shell's own history weighs, as at the end of an image's build; and of all else.
 const SHELL_HISTORY: u32 = 10;
 const WIPED: u32 = 25;
 
-/// Services and processes that watch a machine.
-const AGENTS: &[&str] = &[
-    "falco",
-    "falcon-sensor",
-    "falcond",
-    "falconctl",
-    "amazon-guardduty-agent",
-    "guardduty",
-    "auditd",
-    "wazuh-agent",
-    "wazuh",
-    "ossec",
-    "ossec-hids",
-    "osqueryd",
-    "osquery",
-    "cbagent",
-    "cbdaemon",
-    "cbagentd",
-    "mdatp",
-    "ds_agent",
-    "nessusd",
-    "nessusagent",
-    "sentinelone",
-    "sentinelctl",
-    "sentinelagent",
-    "clamav-daemon",
-    "clamd",
-    "clamav-freshclam",
-    "aegis",
-    "aliyun",
-    "aliyun-service",
-    "aliyun.service",
-    "aliyun_assist",
-    "cloudmonitor",
-    "cloudmonitoragent",
-    "aliyundun",
-    "aliyundunupdate",
-    "qcloud",
-    "ydservice",
-    "barad_agent",
-    "sgagent",
-    "bcm-si",
-    "hostguard",
-    "inspector",
-    "awsagent",
-    "amazon-inspector",
-    "amazon-cloudwatch-agent",
-    "rkhunter",
-    "chkrootkit",
-    "threatstack",
-    "cloudsploit",
-    "lacework",
-    "datacollector",
-    "tetragon",
-    "sysmon",
-    "windefend",
-    "sense",
-    "mssense",
-    "mpssvc",
-    "wdnissvc",
-    "csfalconservice",
-    "sentinelagent",
-    "cylancesvc",
-    "carbonblack",
-];
-
 pub(super) fn command(case: &mut Case<'_>, number: usize, index: usize, command: &Command) {
     let at = (number, index);
     if writes_to(command, |path| path.ends_with("/etc/ld.so.preload")) {
-        case.hit("def-02", at);
+        case.hit(Id::Def02, at);
     }
     match command.name.as_str() {
         "chattr" => attributes(case, at, command),
@@ -89,10 +20,10 @@ pub(super) fn command(case: &mut Case<'_>, number: usize, index: usize, command:
         "history"
             if command.args().iter().any(|word| word.text.starts_with('-') && word.text.contains('c')) =>
         {
-            case.hit_weighing("def-06", SHELL_HISTORY, at);
+            case.hit_weighing(Id::Def06, SHELL_HISTORY, at);
         }
         "unset" if command.operands().any(|word| matches!(word.text.as_str(), "HISTFILE" | "HISTSIZE")) => {
-            case.hit("def-06", at)
+            case.hit(Id::Def06, at)
         }
         "set"
             if command
@@ -100,7 +31,7 @@ pub(super) fn command(case: &mut Case<'_>, number: usize, index: usize, command:
                 .windows(2)
                 .any(|pair| matches!(pair, [flag, name] if flag.text == "+o" && name.text == "history")) =>
         {
-            case.hit("def-06", at);
+            case.hit(Id::Def06, at);
         }
         "rm" | "shred" | "truncate" | "ln" | "cat" | "cp" | "unlink" | "wipe" | "srm" => {
             let wiping = command.name != "cat" || command.has("/dev/null");
@@ -108,7 +39,7 @@ pub(super) fn command(case: &mut Case<'_>, number: usize, index: usize, command:
             let traces = || command.operands().filter(|word| is_trace(&word.text));
             if wiping && linked && traces().next().is_some() {
                 let removed = command.name == "rm" && traces().all(|word| word.text.ends_with("_history"));
-                case.hit_weighing("def-06", if removed { SHELL_HISTORY } else { WIPED }, at);
+                case.hit_weighing(Id::Def06, if removed { SHELL_HISTORY } else { WIPED }, at);
             }
         }
         "journalctl"
@@ -116,7 +47,7 @@ pub(super) fn command(case: &mut Case<'_>, number: usize, index: usize, command:
                 matches!(word.text.as_str(), "--vacuum-time=1s" | "--vacuum-size=1" | "--vacuum-size=1K")
             }) =>
         {
-            case.hit("def-06", at);
+            case.hit(Id::Def06, at);
         }
         "sed"
             if command
@@ -124,7 +55,7 @@ pub(super) fn command(case: &mut Case<'_>, number: usize, index: usize, command:
                 .iter()
                 .any(|word| word.text.contains("SELINUX=") && word.text.contains("disabled")) =>
         {
-            case.hit("def-05", at)
+            case.hit(Id::Def05, at)
         }
         _ => {}
     }
@@ -137,7 +68,7 @@ pub(super) fn command(case: &mut Case<'_>, number: usize, index: usize, command:
             && is_trace(&redirect.target.text)
     });
     if empties && overwrites && command.inner.is_none() {
-        case.hit("def-06", at);
+        case.hit(Id::Def06, at);
     }
     let no_history = |name: &str, value: &str| {
         (name == "HISTFILE" && (value.is_empty() || value == "/dev/null"))
@@ -149,7 +80,7 @@ pub(super) fn command(case: &mut Case<'_>, number: usize, index: usize, command:
                 .operands()
                 .any(|word| word.text.split_once('=').is_some_and(|(name, value)| no_history(name, value))));
     if assigned {
-        case.hit("def-06", at);
+        case.hit(Id::Def06, at);
     }
     agents(case, at, command);
 }
@@ -188,7 +119,7 @@ fn attributes(case: &mut Case<'_>, at: Place, command: &Command) {
                 || path.contains("crontab"))
     };
     if changes && command.args().iter().any(|word| guarded(&word.text)) {
-        case.hit("def-03", at);
+        case.hit(Id::Def03, at);
     }
 }
 
@@ -206,7 +137,7 @@ fn firewall(case: &mut Case<'_>, at: Place, command: &Command) {
         _ => command.has("0") || command.has("Permissive") || command.has("permissive"),
     };
     if off {
-        case.hit("def-05", at);
+        case.hit(Id::Def05, at);
     }
 }
 
@@ -280,15 +211,15 @@ fn agents(case: &mut Case<'_>, at: Place, command: &Command) {
                 "/var/ossec",
             ];
             if operands.iter().any(|word| paths.iter().any(|path| word.starts_with(path))) {
-                case.hit("def-04", at);
+                case.hit(Id::Def04, at);
             }
             return;
         }
         "auditctl" => {
             if command.has("-e") && command.has("0")
-                || command.has("-D") && command.args().len() == 1 && case.has("def-06")
+                || command.has("-D") && command.args().len() == 1 && case.has(Id::Def06)
             {
-                case.hit("def-04", at);
+                case.hit(Id::Def04, at);
             }
             return;
         }
@@ -298,7 +229,7 @@ fn agents(case: &mut Case<'_>, at: Place, command: &Command) {
                 || path.contains("/qcloud/")
                 || (command.name == "uninstall.sh" && path.contains("agent"))
             {
-                case.hit("def-04", at);
+                case.hit(Id::Def04, at);
             }
             return;
         }
@@ -308,87 +239,20 @@ fn agents(case: &mut Case<'_>, at: Place, command: &Command) {
     }
     let stops_agent = operands.iter().any(|word| {
         let name = basename(word).trim_end_matches(".service").trim_end_matches(".exe");
-        AGENTS.contains(&name)
-            || name.split(['-', '_', '*']).next().is_some_and(|head| head.len() > 6 && AGENTS.contains(&head))
+        has(name, Class::Agent)
+            || name
+                .split(['-', '_', '*'])
+                .next()
+                .is_some_and(|head| head.len() > 6 && has(head, Class::Agent))
     });
     if stops_agent {
-        case.hit("def-04", at);
+        case.hit(Id::Def04, at);
     }
     let firewall = ["firewalld", "iptables", "ufw", "apparmor", "nftables", "ip6tables"];
     if operands.iter().any(|word| firewall.contains(&word.trim_end_matches(".service")))
         && matches!(command.name.as_str(), "systemctl" | "service" | "chkconfig")
     {
-        case.hit("def-05", at);
-    }
-}
-
-/// Names that are killed, in all scripts together.
-pub(super) fn kills(case: &mut Case<'_>) {
-    let mut names: HashSet<&str> = HashSet::new();
-    let mut first: Option<Place> = None;
-    for (number, part) in case.parts.iter().enumerate() {
-        let commands = &part.script.commands;
-        for (index, command) in commands.iter().enumerate() {
-            let mut found: Vec<&str> = Vec::new();
-            match command.name.as_str() {
-                "pkill" | "killall" | "killall5" | "taskkill" | "stop-process" => {
-                    for word in command.operands() {
-                        found.push(&word.text);
-                        // `for name in a b c; do pkill $name; done`
-                        for variable in word.vars() {
-                            let values = commands
-                                .iter()
-                                .flat_map(|other| &other.assigns)
-                                .filter(|(name, _)| name == variable);
-                            found.extend(values.flat_map(|(_, value)| value.text.split_ascii_whitespace()));
-                        }
-                    }
-                }
-                "kill" => {
-                    let subs = command.args().iter().flat_map(|word| word.subs()).map(|(_, span)| *span);
-                    for span in subs.chain(command.stdin) {
-                        for other in span.indices().take(16).filter_map(|index| commands.get(index)) {
-                            sought(other, &mut found);
-                            let earlier = other.stdin.iter().flat_map(|span| span.indices().take(16));
-                            for earlier in earlier.filter_map(|index| commands.get(index)) {
-                                sought(earlier, &mut found);
-                                let again = earlier.stdin.iter().flat_map(|span| span.indices().take(4));
-                                again
-                                    .filter_map(|index| commands.get(index))
-                                    .for_each(|other| sought(other, &mut found));
-                            }
-                        }
-                    }
-                }
-                _ => continue,
-            }
-            found.retain(|name| {
-                name.len() > 2
-                    && *name != "$()"
-                    && !name.starts_with("-")
-                    && !name.bytes().all(|b| b.is_ascii_digit())
-            });
-            if !found.is_empty() {
-                first.get_or_insert((number, index));
-            }
-            names.extend(found);
-        }
-    }
-    if let Some(at) = first.filter(|_| names.len() >= COMPETITORS) {
-        case.hit("def-01", at);
-    }
-}
-
-/// What a command looks for: `grep name`, `pgrep name`, `pidof name`, `awk '/name/'`.
-fn sought<'a>(command: &'a Command, found: &mut Vec<&'a str>) {
-    match command.name.as_str() {
-        "grep" | "egrep" | "fgrep"
-            if !command.args().iter().any(|word| word.text.starts_with('-') && word.text.contains('v')) =>
-        {
-            found.extend(command.operands().take(1).flat_map(|word| word.text.split(['|', '\\'])));
-        }
-        "pgrep" | "pidof" => found.extend(command.operands().map(|word| word.text.as_str())),
-        _ => {}
+        case.hit(Id::Def05, at);
     }
 }
 

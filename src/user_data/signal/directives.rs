@@ -1,5 +1,6 @@
 //! What is no script: settings, included URLs, files, parts that could not be read.
 
+use super::Id;
 use super::defence::writes_to;
 use super::exec::is_odd_place;
 use super::hosts::{HostKind, Url, is_drop_host, is_trusted};
@@ -7,6 +8,7 @@ use super::mining::{self, is_miner_image};
 use super::persistence::OWN_SUDO;
 use super::{Case, Spot};
 use crate::indicators::is_miner;
+use crate::indicators::programs::{self, Class};
 use crate::user_data::script::{Command, Role, absolute, role};
 use crate::user_data::{Content, Language, Odd, Piece};
 
@@ -20,18 +22,18 @@ pub(super) fn piece(case: &mut Case<'_>, piece: &Piece, all: &[Piece]) {
         Content::File { target, text } => file(case, spot, target, text),
         Content::Setting { key, value } => {
             if key.ends_with("users.ssh_authorized_keys") && is_root(&piece.path, all) {
-                case.hit_spot("per-03", spot, value);
+                case.hit_spot(Id::Per03, spot, value);
             }
             setting(case, spot, key, value);
         }
         Content::Include { url } => include(case, spot, url),
         Content::Undecodable { reason, sha256, len } => {
             let quote = format!("{reason}; {len} bytes, SHA-256 {sha256}");
-            case.hit_text("dec-02", 0, piece.path.clone(), &quote);
+            case.hit_text(Id::Dec02, 0, piece.path.clone(), &quote);
         }
-        Content::Odd { what: Odd::OverBound, text } => case.hit_spot("dec-05", spot, text),
-        Content::Odd { what: Odd::BuiltText, text } => case.hit_spot("dec-04", spot, text),
-        Content::Odd { what: Odd::Unrendered, text } => case.hit_spot_weighing("dec-04", 0, spot, text),
+        Content::Odd { what: Odd::OverBound, text } => case.hit_spot(Id::Dec05, spot, text),
+        Content::Odd { what: Odd::BuiltText, text } => case.hit_spot(Id::Dec04, spot, text),
+        Content::Odd { what: Odd::Unrendered, text } => case.hit_spot_weighing(Id::Dec04, 0, spot, text),
     }
 }
 
@@ -46,11 +48,11 @@ fn is_root(path: &str, all: &[Piece]) -> bool {
 
 pub(super) fn encodings(case: &mut Case<'_>, encodings: usize, mismatch: Option<&str>) {
     if let Some(mismatch) = mismatch {
-        let weight = super::signal_of("dec-01").map_or(0, |signal| signal.weight);
-        case.hit_text("dec-01", weight, mismatch.to_owned(), mismatch);
+        let weight = Id::Dec01.signal().weight;
+        case.hit_text(Id::Dec01, weight, mismatch.to_owned(), mismatch);
     } else if encodings >= MANY_ENCODINGS {
-        let weight = super::signal_of("dec-01").map_or(0, |signal| signal.weight);
-        case.hit_text("dec-01", weight, String::new(), &format!("{encodings} encodings inside one another"));
+        let weight = Id::Dec01.signal().weight;
+        case.hit_text(Id::Dec01, weight, String::new(), &format!("{encodings} encodings inside one another"));
     }
 }
 
@@ -62,7 +64,7 @@ fn include(case: &mut Case<'_>, spot: Spot<'_>, url: &str) {
     let Some(parsed) = parsed else {
         // Not a URL that can be told: said, but nobody to distrust.
         if !url.trim().is_empty() && !url.starts_with('/') && !url.starts_with("arn:") {
-            case.hit_spot("exe-07", spot, url);
+            case.hit_spot(Id::Exe07, spot, url);
         }
         return;
     };
@@ -72,15 +74,15 @@ fn include(case: &mut Case<'_>, spot: Spot<'_>, url: &str) {
     if inside || dynamic_bucket || (secure && is_trusted(&parsed, case.trust)) {
         return;
     }
-    case.hit_spot("exe-07", spot, url);
+    case.hit_spot(Id::Exe07, spot, url);
     if parsed.kind() == HostKind::PublicAddress {
-        case.hit_spot("net-01", spot, url);
+        case.hit_spot(Id::Net01, spot, url);
     }
     if is_drop_host(parsed.host) {
-        case.hit_spot("net-02", spot, url);
+        case.hit_spot(Id::Net02, spot, url);
     }
     if parsed.path.split(['/', '?', '#']).any(is_miner) {
-        case.hit_spot("min-01", spot, url);
+        case.hit_spot(Id::Min01, spot, url);
     }
 }
 
@@ -92,32 +94,40 @@ fn setting(case: &mut Case<'_>, spot: Spot<'_>, key: &str, value: &str) {
     if key.starts_with("packages") || last == "packages" {
         let name = value.split_ascii_whitespace().next().unwrap_or(value);
         if is_miner(name) {
-            case.hit_spot("min-01", spot, value);
+            case.hit_spot(Id::Min01, spot, value);
         }
-        if matches!(name, "tor" | "ngrok" | "frp" | "chisel" | "torsocks") {
-            case.hit_spot("net-05", spot, value);
+        let classes = programs::classes(name.split(['=', '@']).next().unwrap_or(name));
+        if classes.has(Class::Tunnel) {
+            case.hit_spot(Id::Net05, spot, value);
         }
-        if matches!(name, "masscan" | "zmap" | "hydra" | "medusa" | "ncrack" | "pnscan" | "zgrab") {
-            case.hit_spot("net-07", spot, value);
+        if classes.has(Class::Scanner) {
+            case.hit_spot(Id::Net07, spot, value);
+        }
+        if classes.has_any(&[Class::Handler, Class::Attack]) {
+            case.hit_spot(Id::Net08, spot, value);
         }
     }
-    if last == "image" && is_miner_image(value) {
-        case.hit_spot("min-01", spot, value);
+    super::images::setting(case, spot, key, value);
+    if matches!(last, "image" | "source") && is_miner_image(value) {
+        case.hit_spot(Id::Min01, spot, value);
     }
     if last == "ssh_authorized_keys" && (value.contains("://") || key.contains("root")) {
-        case.hit_spot("per-03", spot, value);
+        case.hit_spot(Id::Per03, spot, value);
     }
     if last == "sudo" && lower.contains("nopasswd") && key != "system_info.default_user.sudo" {
-        case.hit_spot_weighing("per-04", OWN_SUDO, spot, value);
+        case.hit_spot_weighing(Id::Per04, OWN_SUDO, spot, value);
     }
     let root_password =
         key.starts_with("chpasswd") && (value.starts_with("root:") || (last == "name" && value == "root"));
     let second_root = key.starts_with("users") && last == "uid" && value.trim() == "0";
-    if root_password || second_root {
-        case.hit_spot("per-04", spot, value);
+    if root_password {
+        case.hit_spot(Id::Per04, spot, value);
+    }
+    if second_root {
+        case.hit_spot(Id::Per10, spot, value);
     }
     if key.contains("ca_certs") && last == "trusted" {
-        case.hit_spot("sup-01", spot, value);
+        case.hit_spot(Id::Sup01, spot, value);
     }
     if key.starts_with("apt") || key.starts_with("yum_repos") || key.starts_with("zypper") {
         repository(case, spot, value);
@@ -125,10 +135,10 @@ fn setting(case: &mut Case<'_>, spot: Spot<'_>, key: &str, value: &str) {
     if last == "url" || key.starts_with("phone_home") || key.starts_with("apt") || key.starts_with("yum") {
         for url in Url::all(value) {
             if url.kind() == HostKind::PublicAddress && !is_trusted(&url, case.trust) {
-                case.hit_spot("net-01", spot, value);
+                case.hit_spot(Id::Net01, spot, value);
             }
             if is_drop_host(url.host) && !is_trusted(&url, case.trust) {
-                case.hit_spot("net-02", spot, value);
+                case.hit_spot(Id::Net02, spot, value);
             }
         }
     }
@@ -140,14 +150,16 @@ pub(super) fn file(case: &mut Case<'_>, spot: Spot<'_>, target: &str, text: &str
     if target == "/etc/hosts" {
         return;
     }
-    mining::text_signals(case, spot, text);
+    mining::settings_file(case, spot, &target, text);
     mining::tuning_file(case, spot, text);
+    super::backdoor::file(case, spot, &target, text);
+    super::impact::note(case, spot, &target, text);
     let first = text.lines().find(|line| !line.trim().is_empty()).unwrap_or("");
     if target.ends_with("/etc/ld.so.preload") && !first.is_empty() {
-        case.hit_spot("def-02", spot, first);
+        case.hit_spot(Id::Def02, spot, first);
     }
     if target.starts_with("/root/") && target.contains("authorized_keys") && !first.is_empty() {
-        case.hit_spot("per-03", spot, first);
+        case.hit_spot(Id::Per03, spot, first);
     }
     let line_with =
         |needle: &str| text.lines().find(|line| line.contains(needle) && !line.trim_start().starts_with('#'));
@@ -155,17 +167,12 @@ pub(super) fn file(case: &mut Case<'_>, spot: Spot<'_>, target: &str, text: &str
         && let Some(line) = line_with("NOPASSWD")
     {
         let weight = if frees_a_service(line) { FREED_SERVICE } else { OWN_SUDO };
-        case.hit_spot_weighing("per-04", weight, spot, line);
+        case.hit_spot_weighing(Id::Per04, weight, spot, line);
     }
     if target.contains("sshd_config")
         && let Some(line) = line_with("PermitRootLogin yes").or_else(|| line_with("PermitEmptyPasswords yes"))
     {
-        case.hit_spot("per-04", spot, line);
-    }
-    if target == "/etc/passwd"
-        && let Some(line) = text.lines().find(|line| line.contains(":0:0:") && !line.starts_with("root:"))
-    {
-        case.hit_spot("per-04", spot, line);
+        case.hit_spot(Id::Per04, spot, line);
     }
     if target.contains("/apt/")
         || target.contains("/yum.repos.d/")
@@ -182,7 +189,7 @@ pub(super) fn file(case: &mut Case<'_>, spot: Spot<'_>, target: &str, text: &str
                 .is_some_and(|(_, path)| is_odd_place(path.trim_matches(['"', '\''])))
         });
         if let Some(line) = preload {
-            case.hit_spot("def-02", spot, line);
+            case.hit_spot(Id::Def02, spot, line);
         }
         // A file that every shell reads first, where anybody may write it.
         let read_first = text.lines().find(|line| {
@@ -192,13 +199,13 @@ pub(super) fn file(case: &mut Case<'_>, spot: Spot<'_>, target: &str, text: &str
             })
         });
         if let Some(line) = read_first {
-            case.hit_spot_weighing("per-05", READ_BY_EVERY_SHELL, spot, line);
+            case.hit_spot_weighing(Id::Per05, READ_BY_EVERY_SHELL, spot, line);
         }
     }
     let other =
         [".go", ".c", ".java", ".js", ".lua", ".rs", ".cs", ".tcl"].iter().any(|end| target.ends_with(end));
     if other && super::shells::socket_shell(Language::Other, text) {
-        case.hit_spot("net-04", spot, first);
+        case.hit_spot(Id::Net04, spot, first);
     }
     container(case, spot, &target, text);
 }
@@ -228,9 +235,14 @@ fn container(case: &mut Case<'_>, spot: Spot<'_>, target: &str, text: &str) {
         let line = line.trim().trim_start_matches("- ");
         let Some((key, value)) = line.split_once([':', '=']) else { continue };
         let key = key.trim().trim_matches('"');
-        if key.eq_ignore_ascii_case("image") && is_miner_image(value.trim().trim_matches([',', '"', '\''])) {
-            case.hit_spot("min-01", spot, line);
+        if !key.eq_ignore_ascii_case("image") {
+            continue;
         }
+        let image = value.trim().trim_matches([',', '"', '\'']);
+        if is_miner_image(image) {
+            case.hit_spot(Id::Min01, spot, line);
+        }
+        super::images::declared(case, spot, image, line);
     }
 }
 
@@ -257,7 +269,7 @@ fn repository(case: &mut Case<'_>, spot: Spot<'_>, text: &str) {
         });
     }
     if let Some(line) = unchecked.filter(|_| unknown) {
-        case.hit_spot("sup-01", spot, line);
+        case.hit_spot(Id::Sup01, spot, line);
     }
 }
 
@@ -290,7 +302,7 @@ pub(super) fn repository_command(case: &mut Case<'_>, number: usize, index: usiz
                     && !is_trusted(&url, case.trust)
             });
             if unchecked && unknown {
-                case.hit("sup-01", at);
+                case.hit(Id::Sup01, at);
             }
         }
         "update-ca-certificates" | "update-ca-trust" => {
@@ -305,7 +317,7 @@ pub(super) fn repository_command(case: &mut Case<'_>, number: usize, index: usiz
                     && folders.iter().any(|folder| download.path.starts_with(folder))
             });
             if added {
-                case.hit("sup-01", at);
+                case.hit(Id::Sup01, at);
             }
         }
         _ => {}

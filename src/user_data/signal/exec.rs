@@ -1,5 +1,6 @@
 //! `exe`: what is fetched or decoded and then run, and from where.
 
+use super::Id;
 use super::fetch::{self, Standing};
 use super::paths::same_file;
 use super::{Case, Part};
@@ -35,25 +36,25 @@ pub(super) fn command(case: &mut Case<'_>, number: usize, index: usize, part: &P
     if reads || matches!(command.name.as_str(), "source" | "." | "at" | "iex" | "invoke-expression") {
         let reach = case.flow.reach_of_input(at, command, case.trust);
         if let Some(standing) = reach.download() {
-            case.run_download("exe-01", (number, index), standing, reach.open);
+            case.run_download(Id::Exe01, (number, index), standing, reach.open);
             if reach.bare_address {
-                case.hit("net-01", (number, index));
+                case.hit(Id::Net01, (number, index));
             }
             if reach.drop_host {
-                case.hit("net-02", (number, index));
+                case.hit(Id::Net02, (number, index));
             }
         } else if reach.socket {
-            case.hit("net-03", (number, index));
+            case.hit(Id::Net03, (number, index));
         }
         for file in &reach.files {
             case.file_run(file, (number, index));
         }
         if reach.decoder && (reach.download() != Some(Standing::Trusted)) {
-            case.hit("exe-03", (number, index));
+            case.hit(Id::Exe03, (number, index));
         }
         let unknown = reach.standing.is_none() && !reach.socket && !reach.decoder && reach.files.is_empty();
         if unknown && language.is_some() && command.stdin.is_some() && command.inner.is_none() {
-            case.hit("dec-06", (number, index));
+            case.hit(Id::Dec06, (number, index));
         }
     }
     if evaluates || language.is_some() {
@@ -62,23 +63,23 @@ pub(super) fn command(case: &mut Case<'_>, number: usize, index: usize, part: &P
         let words = if evaluates { words } else { script_words(words) };
         let reach = case.flow.reach_of_words(at, words, case.trust);
         if let Some(standing) = reach.download() {
-            case.run_download("exe-02", (number, index), standing, reach.open);
+            case.run_download(Id::Exe02, (number, index), standing, reach.open);
         } else if reach.socket {
-            case.hit("net-03", (number, index));
+            case.hit(Id::Net03, (number, index));
         }
         if reach.decoder && reach.download() != Some(Standing::Trusted) {
-            case.hit("exe-03", (number, index));
+            case.hit(Id::Exe03, (number, index));
         }
     }
     if command.disguised && (language.is_some() || evaluates || is_tool(&command.name)) {
-        case.hit("dec-01", (number, index));
+        case.hit(Id::Dec01, (number, index));
     }
     if let Some(fetch) = fetch::parse(command)
         && fetch.insecure
         && fetch.is_open()
         && fetch.standing(case.trust) == Standing::Untrusted
     {
-        case.hit("net-06", (number, index));
+        case.hit(Id::Net06, (number, index));
     }
 }
 
@@ -123,11 +124,11 @@ pub(super) fn units(case: &mut Case<'_>, number: usize, part: &Part<'_>) {
     for unit in &part.script.units {
         let Some(carrier) = unit.carrier.filter(|carrier| *carrier != u32::MAX) else { continue };
         match &unit.kind {
-            UnitKind::Decoded => case.hit("exe-03", (number, carrier as usize)),
+            UnitKind::Decoded => case.hit(Id::Exe03, (number, carrier as usize)),
             UnitKind::File(path) => {
                 let decoded = part.script.files.iter().any(|file| file.path == *path && file.decoded);
                 if decoded {
-                    case.hit_weighing("exe-03", DECODED_FILE, (number, carrier as usize));
+                    case.hit_weighing(Id::Exe03, DECODED_FILE, (number, carrier as usize));
                 }
             }
             _ => {}
@@ -154,7 +155,7 @@ pub(super) fn runs(case: &mut Case<'_>, parts: &[Part<'_>]) {
                 && !case.throw_away(download.at);
             known_good = verified || download.standing < Standing::Untrusted;
             if !verified {
-                let id = if run.sourced { "exe-02" } else { "exe-04" };
+                let id = if run.sourced { Id::Exe02 } else { Id::Exe04 };
                 if download.standing == Standing::Untrusted {
                     case.run_download(id, run.at, download.standing, download.open);
                 }
@@ -162,15 +163,15 @@ pub(super) fn runs(case: &mut Case<'_>, parts: &[Part<'_>]) {
         } else if flow.decoded.iter().any(|(path, at)| *at < run.at && same_file(path, &run.path)) {
             let readable =
                 part.script.files.iter().any(|file| file.decoded && same_file(&file.path, &run.path));
-            case.hit_weighing("exe-03", if readable { DECODED_FILE } else { DECODED_UNKNOWN }, run.at);
+            case.hit_weighing(Id::Exe03, if readable { DECODED_FILE } else { DECODED_UNKNOWN }, run.at);
         }
         // A script that the user data itself writes there is read as such.
         let written = written.iter().any(|path| same_file(path, &run.path));
         let vouched = known_good || written || (downloaded.is_none() && only_trusted);
         if is_odd_place(&run.path) && !vouched {
-            case.hit("exe-05", run.at);
+            case.hit(Id::Exe05, run.at);
             if command.background {
-                case.hit("exe-06", run.at);
+                case.hit(Id::Exe06, run.at);
             }
         }
     }
@@ -340,30 +341,24 @@ pub(super) fn other_language(case: &mut Case<'_>, place: (usize, u32), language:
         "frombase64",
     ]);
     if fetches && evaluates {
-        case.hit_in("exe-02", place);
+        case.hit_in(Id::Exe02, place);
     }
     if decodes && evaluates {
-        case.hit_in("exe-03", place);
+        case.hit_in(Id::Exe03, place);
     }
 }
 
 impl Case<'_> {
     /// A signal for running what was downloaded, with what its transport adds.
-    pub(super) fn run_download(
-        &mut self,
-        id: &'static str,
-        at: (usize, usize),
-        standing: Standing,
-        open: bool,
-    ) {
-        let full = super::table::signal_of(id).map_or(0, |signal| signal.weight);
+    pub(super) fn run_download(&mut self, id: Id, at: (usize, usize), standing: Standing, open: bool) {
+        let full = id.signal().weight;
         let weight = weight(standing, full);
         if weight == 0 {
             return;
         }
         self.hit_weighing(id, weight, at);
         if open && standing >= Standing::Open {
-            self.hit("net-06", at);
+            self.hit(Id::Net06, at);
         }
     }
 
@@ -378,7 +373,7 @@ impl Case<'_> {
             && download.standing == Standing::Untrusted
             && !flow.is_verified(download, at)
         {
-            self.run_download("exe-04", at, download.standing, download.open);
+            self.run_download(Id::Exe04, at, download.standing, download.open);
         }
     }
 

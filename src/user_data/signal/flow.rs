@@ -1,6 +1,6 @@
 //! Where data goes: from a download or a decoder through pipes, variables and files to whatever runs it.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use super::Part;
 use super::fetch::{self, Fetch, Output, Standing};
@@ -45,6 +45,10 @@ pub struct Flow {
     pub decoded: Vec<(String, Place)>,
     /// Commands that verify a checksum or signature, with what they say about files.
     pub checks: Vec<(Place, String)>,
+    /// Checks whose failure is ignored.
+    pub ignored: Vec<Place>,
+    /// Descriptors that a unit of a part opens on a socket: part, unit, descriptor.
+    pub(super) sockets: HashSet<(usize, u32, u8)>,
     /// Variables that hold downloaded or decoded text.
     pub(super) variables: HashMap<(usize, String), Reach>,
     /// Some download is from an untrusted host.
@@ -56,6 +60,7 @@ impl Flow {
     pub fn of(parts: &[Part<'_>], trust: &Trust) -> Flow {
         let mut flow = Flow::default();
         for (number, part) in parts.iter().enumerate() {
+            flow.sockets_of(number, part);
             flow.variables_of(number, part, trust);
             let mut directory = Directory::default();
             for (index, command) in part.script.commands.iter().enumerate() {
@@ -96,7 +101,11 @@ impl Flow {
         } else if command.redirects.iter().any(|redirect| redirect.writes()) {
             // `echo "$downloaded" > file`
             let reach = self.reach_of_words((at.0, part), command.args(), trust);
-            if let (Some(standing), Some(path)) = (reach.download(), written(part, command)) {
+            // `cat <&7 > file`: what comes out of a socket is a download.
+            let from_socket =
+                !self.sockets.is_empty() && self.reach_of_input((at.0, part), command, trust).socket;
+            let standing = reach.download().or(from_socket.then_some(Standing::Untrusted));
+            if let (Some(standing), Some(path)) = (standing, written(part, command)) {
                 self.add_download(Download {
                     path: directory.resolve(&path),
                     at,
@@ -234,6 +243,12 @@ impl Flow {
         if !verifies && !compared {
             return;
         }
+        if verifies && is_ignored(part, at.1) {
+            if self.ignored.len() < MAX_PATHS {
+                self.ignored.push(at);
+            }
+            return;
+        }
         let mut text = String::new();
         let mut add = |command: &Command| {
             for word in command.args() {
@@ -291,6 +306,26 @@ impl Flow {
             *at > download.at && (*at < run || run.0 != at.0) && (text.contains(name) || names_no_file(text))
         })
     }
+}
+
+/// `sha256sum -c sums.txt || true`: nothing follows from the answer.
+fn is_ignored(part: &Part<'_>, index: usize) -> bool {
+    let commands = &part.script.commands;
+    let (Some(check), Some(next)) = (commands.get(index), commands.get(index + 1)) else { return false };
+    if check.unit != next.unit {
+        return false;
+    }
+    let text = part.script.units.get(check.unit as usize).map_or("", |unit| &*unit.text);
+    let between = text.get(check.offset as usize..next.offset as usize).unwrap_or("");
+    let line = text.get(next.offset as usize..).and_then(|rest| rest.lines().next()).unwrap_or("");
+    between.trim_end().ends_with("||")
+        && match next.name.as_str() {
+            "true" | ":" => true,
+            "echo" | "printf" | "logger" => {
+                !["exit", "return", "{", "("].iter().any(|word| line.contains(word))
+            }
+            _ => false,
+        }
 }
 
 /// `sha256sum -c sums.txt`, `sha256sum -c -`: what is checked stands in another file.

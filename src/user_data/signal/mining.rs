@@ -1,27 +1,18 @@
 //! `min`: miners, pools, wallets, and the tuning they profit from.
 
+use super::Id;
 use super::flow::Place;
 use super::hosts::Url;
 use super::network::{installed, only_prints};
+use super::paths::same_file;
 use super::{Case, Spot, fetch};
+use crate::indicators::programs::{self, Class};
 use crate::indicators::{is_miner, is_mining_pool};
-use crate::user_data::script::{Command, basename};
+use crate::user_data::script::{Command, RedirectOp, basename};
 
-/// Commands whose arguments name what is looked for or killed, not what is used.
-const SEEKERS: &[&str] = &[
-    "pkill",
-    "killall",
-    "kill",
-    "killall5",
-    "pgrep",
-    "pidof",
-    "grep",
-    "egrep",
-    "fgrep",
-    "zgrep",
-    "ps",
-    "awk",
-    "gawk",
+/// Commands whose arguments name what is blocked or listed rather than used, beside those that only look
+/// for, stop or remove something.
+const BLOCKERS: &[&str] = &[
     "iptables",
     "ip6tables",
     "nft",
@@ -29,73 +20,80 @@ const SEEKERS: &[&str] = &[
     "route",
     "ip",
     "firewall-cmd",
-    "rm",
-    "find",
-    "locate",
-    "which",
-    "whereis",
-    "lsof",
-    "netstat",
-    "ss",
     "crontab",
-    "test",
-    "[",
-    "[[",
     "read",
-    "fuser",
     "chattr",
     "userdel",
-    "stop-process",
-    "taskkill",
-    "remove-item",
+    "touch",
 ];
-/// Commands whose arguments are files they unpack, move or prepare.
-const HANDLERS: &[&str] = &[
+/// Commands that prepare a file or a folder: they use what they name, but do not bring it.
+const PREPARERS: &[&str] = &[
     "chmod",
-    "mv",
-    "cp",
-    "tar",
-    "unzip",
-    "bsdtar",
     "cd",
-    "ln",
-    "install",
-    "make",
-    "cmake",
     "mkdir",
-    "gunzip",
     "start-process",
-    "expand-archive",
     "start",
     "pushd",
-    "dpkg",
-    "rpm",
     "chown",
     "setcap",
-    "touch",
-    "gzip",
-    "7z",
     "sc",
     "nssm",
     "set-location",
 ];
+/// Commands that build, unpack, rename or install what they name.
+const BUILDERS: &[&str] = &["make", "cmake", "dpkg", "rpm", "rename"];
+
+/// Whether what a command names is looked for, stopped, removed or blocked.
+fn only_seeks(command: &Command) -> bool {
+    let classes = programs::classes(&command.name);
+    let looks = classes.has_any(&[Class::Searcher, Class::Killer, Class::Remover]);
+    (looks && !classes.has(Class::Carrier))
+        || matches!(command.name.as_str(), "find" | "awk" | "gawk")
+        || BLOCKERS.contains(&command.name.as_str())
+        || (command.name == "chmod"
+            && command.args().iter().any(|word| {
+                matches!(
+                    word.text.as_str(),
+                    "000" | "0000" | "0" | "-x" | "a-x" | "ugo-x" | "-rwx" | "a-rwx" | "444" | "400"
+                )
+            }))
+        || (matches!(command.name.as_str(), "ln" | "cp") && command.has("/dev/null"))
+}
 
 pub(super) fn command(case: &mut Case<'_>, number: usize, index: usize, command: &Command) {
     let at = (number, index);
     tuning(case, at, command);
-    if SEEKERS.contains(&command.name.as_str()) || only_prints(command) {
+    if only_seeks(command) || only_prints(command) {
         return;
     }
     if starts_miner(command) {
-        case.hit("min-01", at);
+        case.hit(Id::Min01, at);
     } else if names_miner(command) {
-        case.hit_weighing("min-01", NAMED, at);
+        let prepares = PREPARERS.contains(&command.name.as_str());
+        case.hit_weighing(Id::Min01, if prepares { NAMED } else { Id::Min01.signal().weight }, at);
     }
     let blocks =
         command.redirects.iter().any(|redirect| redirect.writes() && redirect.target.text == "/etc/hosts")
             || (command.name == "tee" && command.operands().any(|word| word.text == "/etc/hosts"))
             || command.words.iter().any(|word| word.text.ends_with("/etc/hosts"));
     if blocks {
+        return;
+    }
+    // What is only written into a file is judged as that file.
+    let targets: Vec<&str> = written_to(case, at.0, command);
+    if !targets.is_empty() {
+        let mut text = String::new();
+        let bodies = command
+            .redirects
+            .iter()
+            .filter(|redirect| matches!(redirect.op, RedirectOp::HereDocument | RedirectOp::HereString));
+        for word in command.args().iter().chain(bodies.map(|redirect| &redirect.target)) {
+            text.push_str(&word.text);
+            text.push('\n');
+        }
+        for target in targets {
+            settings_file(case, Spot::Command(at), target, &text);
+        }
         return;
     }
     for word in command.words.iter().chain(command.assigns.iter().map(|(_, word)| word)) {
@@ -114,12 +112,12 @@ pub(super) fn command(case: &mut Case<'_>, number: usize, index: usize, command:
         let coin = option.text == "--coin"
             && matches!(value.as_str(), "monero" | "xmr" | "arqma" | "dero" | "zephyr");
         if algorithm || coin {
-            case.hit("min-02", at);
+            case.hit(Id::Min02, at);
         }
     }
 }
 
-/// What a miner weighs that is fetched or installed, but not seen to be started.
+/// What a miner weighs whose file is only prepared: made executable, entered.
 const NAMED: u32 = 45;
 
 /// A miner as a command, a service that is started, a container that is run.
@@ -136,7 +134,11 @@ fn starts_miner(command: &Command) -> bool {
 }
 
 fn names_miner(command: &Command) -> bool {
-    if HANDLERS.contains(&command.name.as_str()) {
+    let handles = PREPARERS.contains(&command.name.as_str())
+        || BUILDERS.contains(&command.name.as_str())
+        || (programs::classes(&command.name).has_any(&[Class::Unpacker, Class::Copier])
+            && !matches!(command.name.as_str(), "cat" | "tee" | "sed" | "dd"));
+    if handles && fetch::parse(command).is_none() {
         return command.operands().any(|word| is_miner(basename(word.text.trim_end_matches('/'))));
     }
     if installed(command).into_iter().any(is_miner) {
@@ -192,10 +194,79 @@ pub(super) fn text(case: &mut Case<'_>, unit: (usize, u32), text: &str) {
     text_signals(case, Spot::Path(&place), text);
 }
 
+/// The files that a command writes a text into which it is given.
+fn written_to<'a>(case: &Case<'a>, part: usize, command: &'a Command) -> Vec<&'a str> {
+    if !matches!(
+        command.name.as_str(),
+        "echo" | "printf" | "cat" | "tee" | "set-content" | "add-content" | "out-file"
+    ) {
+        return Vec::new();
+    }
+    let redirected = command.redirects.iter().filter(|redirect| redirect.writes());
+    let mut targets: Vec<&str> = redirected.map(|redirect| redirect.target.text.as_str()).collect();
+    let next = command.feeds.and_then(|next| case.parts.get(part)?.script.commands.get(next as usize));
+    let tee = next.filter(|next| next.name == "tee").or(Some(command).filter(|it| it.name == "tee"));
+    targets.extend(tee.into_iter().flat_map(|tee| tee.operands()).map(|word| word.text.as_str()));
+    if command.name.ends_with("-content") || command.name == "out-file" {
+        targets.extend(command.operands().take(1).map(|word| word.text.as_str()));
+    }
+    targets.truncate(16);
+    targets
+}
+
+/// A file that is written and not run: what counts is a miner's configuration, or that a miner reads it.
+/// Words alone stand in rules of detectors, block lists and documentation, too.
+pub(super) fn settings_file(case: &mut Case<'_>, spot: Spot<'_>, target: &str, text: &str) {
+    if is_configuration(text) || sets_pool(text) || (has_word(text) && is_read_by_miner(case, target)) {
+        text_signals(case, spot, text);
+    }
+}
+
+fn has_word(text: &str) -> bool {
+    text.lines().any(|line| has_protocol(line) || names_pool(line) || has_wallet(line))
+}
+
+/// Whether some key of a configuration is set to a pool's address.
+fn sets_pool(text: &str) -> bool {
+    const KEYS: &[&str] =
+        &["url", "pool", "pools", "pool_url", "pool_address", "pool_addr", "pool_host", "poolurl"];
+    let sets = |piece: &str| {
+        let Some((key, value)) = piece.split_once([':', '=']) else { return false };
+        let key =
+            key.trim().trim_start_matches("export ").trim_matches(['"', '\'', ' ', '-']).to_ascii_lowercase();
+        let named = KEYS.iter().any(|known| {
+            key.strip_suffix(known).is_some_and(|head| head.is_empty() || head.ends_with(['_', '-', '.']))
+        });
+        // A pool's address has a port.
+        let port = value
+            .match_indices(':')
+            .any(|(at, _)| value.as_bytes().get(at + 1).is_some_and(u8::is_ascii_digit));
+        named && !key.starts_with('$') && port && (names_pool(value) || has_protocol(value))
+    };
+    text.lines()
+        .filter(|line| !line.trim_start().starts_with(['#', ';', '/']))
+        .any(|line| line.split([',', '{', '[']).any(sets))
+}
+
+/// Whether a miner, or something fetched from a host that is not trusted, is given the file.
+fn is_read_by_miner(case: &Case<'_>, target: &str) -> bool {
+    let fetched = |program: &str| {
+        case.flow.downloads.iter().any(|download| {
+            download.standing == fetch::Standing::Untrusted && same_file(&download.path, program)
+        })
+    };
+    case.parts.iter().flat_map(|part| &part.script.commands).any(|command| {
+        command.args().iter().any(|word| {
+            let value = word.text.split_once('=').map_or(word.text.as_str(), |(_, value)| value);
+            !value.is_empty() && same_file(value, target)
+        }) && (is_miner(&command.name) || fetched(command.program()))
+    })
+}
+
 /// The signals of a text with several lines; the line that shows it is quoted.
 pub(super) fn text_signals(case: &mut Case<'_>, spot: Spot<'_>, text: &str) {
     if is_configuration(text) {
-        case.hit_spot("min-02", spot, text.lines().find(|line| line.contains("pools")).unwrap_or(""));
+        case.hit_spot(Id::Min02, spot, text.lines().find(|line| line.contains("pools")).unwrap_or(""));
     }
     for line in text.lines() {
         let line = line.trim();
@@ -210,13 +281,13 @@ fn word_signals(case: &mut Case<'_>, spot: Spot<'_>, word: &str) {
         return;
     }
     if word.len() >= 10 && has_protocol(word) {
-        case.hit_spot("min-02", spot, word);
+        case.hit_spot(Id::Min02, spot, word);
     }
     if word.contains('.') && names_pool(word) {
-        case.hit_spot("min-03", spot, word);
+        case.hit_spot(Id::Min03, spot, word);
     }
     if word.len() >= 95 && has_wallet(word) {
-        case.hit_spot("min-04", spot, word);
+        case.hit_spot(Id::Min04, spot, word);
     }
 }
 
@@ -325,9 +396,9 @@ fn tuning(case: &mut Case<'_>, at: Place, command: &Command) {
         && !command.words.iter().any(|word| word.text.contains("nmi_watchdog"))
         && !command.redirects.iter().any(|redirect| redirect.target.text.contains("nmi_watchdog"));
     if pages_only && wants_huge_pages(case) {
-        case.hit_weighing("min-05", DATABASE, at);
+        case.hit_weighing(Id::Min05, DATABASE, at);
     } else {
-        case.hit("min-05", at);
+        case.hit(Id::Min05, at);
     }
 }
 
@@ -378,7 +449,7 @@ pub(super) fn tuning_file(case: &mut Case<'_>, spot: Spot<'_>, text: &str) {
     if let Some(line) = line {
         let pages_only = line.trim_start().starts_with("vm.");
         let weight = if pages_only && wants_huge_pages(case) { DATABASE } else { 15 };
-        case.hit_spot_weighing("min-05", weight, spot, line);
+        case.hit_spot_weighing(Id::Min05, weight, spot, line);
     }
 }
 

@@ -1,9 +1,10 @@
 //! Signals: what the commands and directives of a user data add up to.
 //!
 //! [`judge`] scans every script, follows files across all of them (they are one boot), and lets each
-//! room look at each command: [`exec`], [`network`], [`mining`], [`defence`], [`persistence`],
-//! [`credentials`], [`windows`]. [`directives`] looks at what is no script. [`score`] adds up.
+//! room look at each command: [`exec`], [`network`], [`mining`], [`defence`], [`kills`], [`persistence`],
+//! [`backdoor`], [`credentials`], [`secrets`], [`impact`], [`images`], [`windows`]. [`directives`] looks at what is no script. [`score`] adds up.
 
+mod backdoor;
 mod credentials;
 mod defence;
 mod directives;
@@ -11,12 +12,16 @@ mod exec;
 pub mod fetch;
 mod flow;
 pub mod hosts;
+mod images;
+mod impact;
+mod kills;
 mod mining;
 mod network;
 mod paths;
 mod persistence;
 mod reach;
 mod score;
+mod secrets;
 mod shells;
 mod strict;
 pub mod table;
@@ -31,7 +36,7 @@ use super::{Conclusion, Content, Finding, Language, Piece, Trust};
 use crate::text;
 use flow::{Flow, Place};
 pub use strict::strict_findings;
-pub use table::{SIGNALS, Signal, signal_of};
+pub use table::{Id, SIGNALS, Signal, signal_of};
 
 /// Characters that a quote may have.
 const MAX_QUOTE: usize = 200;
@@ -75,16 +80,20 @@ pub fn judge(pieces: &[Piece], encodings: usize, mismatch: Option<&str>, trust: 
         parts.extend(rest);
         flow = Flow::of(&parts, trust);
     }
-    let mut case = Case { trust, parts: &parts, flow: &flow, hits: Vec::new(), critical: false };
+    let mut case =
+        Case { trust, parts: &parts, flow: &flow, hits: Vec::new(), critical: false, wiped: None, ran: None };
     for (number, part) in parts.iter().enumerate() {
         part_signals(&mut case, number, part);
     }
     if over.is_some() || budget.work.is_spent() {
         let path = over.unwrap_or_default();
-        case.hit_spot("dec-03", Spot::Path(path), "not inspected: too much work");
+        case.hit_spot(Id::Dec03, Spot::Path(path), "not inspected: too much work");
     }
     exec::runs(&mut case, &parts);
-    defence::kills(&mut case);
+    for at in &flow.ignored {
+        case.hit(Id::Sup02, *at);
+    }
+    kills::all(&mut case);
     persistence::crontabs(&mut case);
     for piece in pieces {
         directives::piece(&mut case, piece, pieces);
@@ -102,10 +111,16 @@ fn part_signals(case: &mut Case<'_>, number: usize, part: &Part<'_>) {
         defence::command(case, number, index, command);
         persistence::command(case, number, index, part, command);
         credentials::command(case, number, index, part, command);
+        secrets::command(case, number, index, part, command);
+        backdoor::command(case, number, index, part, command);
+        impact::command(case, (number, index), command);
+        images::command(case, number, index, command);
         directives::repository_command(case, number, index, command);
         windows::command(case, number, index, part, command);
     }
     exec::units(case, number, part);
+    backdoor::part(case, number, part);
+    impact::part(case, number, part);
     for (unit, scanned) in part.script.units.iter().enumerate() {
         match scanned.language {
             Language::Shell | Language::Batch => {}
@@ -116,6 +131,7 @@ fn part_signals(case: &mut Case<'_>, number: usize, part: &Part<'_>) {
                 network::other_language(case, (number, unit as u32), language, &text);
                 mining::text(case, (number, unit as u32), &text);
                 credentials::other_language(case, (number, unit as u32), &text);
+                impact::other_language(case, (number, unit as u32), &text);
             }
         }
     }
@@ -286,7 +302,7 @@ pub(super) enum Spot<'a> {
 /// One signal, as seen first or weightiest.
 #[derive(Debug)]
 pub(super) struct Hit {
-    pub id: &'static str,
+    pub id: Id,
     pub weight: u32,
     pub place: String,
     pub quote: String,
@@ -299,16 +315,24 @@ pub(super) struct Case<'a> {
     pub flow: &'a Flow,
     pub hits: Vec<Hit>,
     pub critical: bool,
+    /// Where traces were first wiped, and where something fetched was last run.
+    pub wiped: Option<Place>,
+    pub ran: Option<Place>,
 }
 
 impl Case<'_> {
     /// A signal at a command, with its full weight.
-    fn hit(&mut self, id: &'static str, at: Place) {
-        let weight = signal_of(id).map_or(0, |signal| signal.weight);
+    fn hit(&mut self, id: Id, at: Place) {
+        let weight = id.signal().weight;
         self.hit_weighing(id, weight, at);
     }
 
-    fn hit_weighing(&mut self, id: &'static str, weight: u32, at: Place) {
+    fn hit_weighing(&mut self, id: Id, weight: u32, at: Place) {
+        match id {
+            Id::Def06 => self.wiped = Some(self.wiped.map_or(at, |wiped| wiped.min(at))),
+            Id::Exe01 | Id::Exe02 | Id::Exe04 if weight > score::DAMPED => self.ran = self.ran.max(Some(at)),
+            _ => {}
+        }
         if self.is_known(id, weight) {
             return;
         }
@@ -322,12 +346,12 @@ impl Case<'_> {
     }
 
     /// A signal in a unit's text, quoted by its first line that holds one of the needles.
-    fn hit_in(&mut self, id: &'static str, unit: (usize, u32)) {
+    fn hit_in(&mut self, id: Id, unit: (usize, u32)) {
         self.hit_near(id, unit, &[]);
     }
 
-    fn hit_near(&mut self, id: &'static str, unit: (usize, u32), needles: &[&str]) {
-        let weight = signal_of(id).map_or(0, |signal| signal.weight);
+    fn hit_near(&mut self, id: Id, unit: (usize, u32), needles: &[&str]) {
+        let weight = id.signal().weight;
         if self.is_known(id, weight) {
             return;
         }
@@ -340,11 +364,11 @@ impl Case<'_> {
         self.hit_text(id, weight, place, &quote);
     }
 
-    fn hit_spot(&mut self, id: &'static str, spot: Spot<'_>, quote: &str) {
-        self.hit_spot_weighing(id, signal_of(id).map_or(0, |signal| signal.weight), spot, quote);
+    fn hit_spot(&mut self, id: Id, spot: Spot<'_>, quote: &str) {
+        self.hit_spot_weighing(id, id.signal().weight, spot, quote);
     }
 
-    fn hit_spot_weighing(&mut self, id: &'static str, weight: u32, spot: Spot<'_>, quote: &str) {
+    fn hit_spot_weighing(&mut self, id: Id, weight: u32, spot: Spot<'_>, quote: &str) {
         match spot {
             Spot::Command(at) => self.hit_weighing(id, weight, at),
             Spot::Path(path) => self.hit_text(id, weight, path.to_owned(), quote),
@@ -352,15 +376,15 @@ impl Case<'_> {
     }
 
     /// Whether the signal is there already with no less weight.
-    fn is_known(&self, id: &str, weight: u32) -> bool {
+    fn is_known(&self, id: Id, weight: u32) -> bool {
         self.hits.iter().any(|hit| hit.id == id && hit.weight >= weight)
     }
 
-    fn has(&self, id: &str) -> bool {
+    fn has(&self, id: Id) -> bool {
         self.hits.iter().any(|hit| hit.id == id)
     }
 
-    fn hit_text(&mut self, id: &'static str, weight: u32, place: String, quote: &str) {
+    fn hit_text(&mut self, id: Id, weight: u32, place: String, quote: &str) {
         if self.is_known(id, weight) {
             return;
         }

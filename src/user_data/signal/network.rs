@@ -1,66 +1,12 @@
 //! `net`: hosts without names, shells on sockets, tunnels, scanners.
 
+use super::Id;
 use super::fetch::{self, Fetch, Standing};
 use super::hosts::{HostKind, Url, host_kind, is_drop_host, is_trusted};
 use super::{Case, Part, flow::Place, shells};
+use crate::indicators::programs::{Class, has};
 use crate::user_data::Language;
 use crate::user_data::script::{Command, basename};
-
-/// Tools that open a way in past the firewall, or hide where one goes.
-const TUNNELS: &[&str] = &[
-    "tor",
-    "frpc",
-    "frps",
-    "frp",
-    "chisel",
-    "ngrok",
-    "gost",
-    "ligolo",
-    "ligolo-ng",
-    "rathole",
-    "gs-netcat",
-    "gsocket",
-    "earthworm",
-    "iodine",
-    "dnscat",
-    "dnscat2",
-    "pagekite",
-    "bore",
-    "revsocks",
-    "reverse_ssh",
-    "sish",
-    "nps",
-    "npc",
-    "localtunnel",
-    "ptunnel",
-    "stowaway",
-    "neo-regeorg",
-    "venom",
-    "pwnat",
-    "platypus",
-];
-/// Tools that look for other machines or guess their passwords.
-const SCANNERS: &[&str] = &[
-    "masscan",
-    "zgrab",
-    "zgrab2",
-    "pnscan",
-    "hydra",
-    "thc-hydra",
-    "medusa",
-    "ncrack",
-    "zmap",
-    "rustscan",
-    "naabu",
-    "crowbar",
-    "patator",
-    "brutespray",
-    "sshbrute",
-    "libpnscan",
-];
-/// Programs that connect what they are given to the network.
-pub(super) const CONNECTORS: &[&str] =
-    &["nc", "ncat", "netcat", "nc.traditional", "nc.openbsd", "telnet", "socat", "rcat", "pwncat"];
 
 /// Text that commands print for people and logs, which is not acted on.
 pub(super) fn only_prints(command: &Command) -> bool {
@@ -96,12 +42,15 @@ pub(super) fn command(case: &mut Case<'_>, number: usize, index: usize, part: &P
     hosts(case, at, command, language);
     shells::shell_on_socket(case, at, part, command);
     let names = installed(command);
-    let is = |list: &[&str], name: &str| list.contains(&name.to_ascii_lowercase().as_str());
-    let url_names = |list: &[&str]| {
-        fetch::parse(command).is_some_and(|fetch| fetch.urls.iter().any(|url| names_program(url, list)))
+    let fetch = fetch::parse(command);
+    // Started, installed, cloned, or fetched under its name.
+    let uses = |class: Class| {
+        has(&command.name, class)
+            || names.iter().any(|name| has(name, class))
+            || fetch.as_ref().is_some_and(|fetch| fetch.urls.iter().any(|url| names_program(url, class)))
     };
-    if is(TUNNELS, &command.name) || names.iter().any(|name| is(TUNNELS, name)) || url_names(TUNNELS) {
-        case.hit("net-05", at);
+    if uses(Class::Tunnel) {
+        case.hit(Id::Net05, at);
     }
     let tunnels = matches!(command.name.as_str(), "ssh" | "autossh" | "plink")
         && command.args().iter().any(|word| {
@@ -111,24 +60,27 @@ pub(super) fn command(case: &mut Case<'_>, number: usize, index: usize, part: &P
                 || word.text.ends_with("NR")
         });
     if tunnels {
-        case.hit("net-05", at);
+        case.hit(Id::Net05, at);
         let target = command.operands().filter_map(|word| word.text.rsplit_once('@')).map(|(_, host)| host);
         if target.into_iter().any(|host| host_kind(host) == HostKind::PublicAddress) {
-            case.hit("net-01", at);
+            case.hit(Id::Net01, at);
         }
     }
-    if is(SCANNERS, &command.name) || names.iter().any(|name| is(SCANNERS, name)) || url_names(SCANNERS) {
-        case.hit("net-07", at);
+    if uses(Class::Scanner) {
+        case.hit(Id::Net07, at);
+    }
+    if uses(Class::Handler) || uses(Class::Attack) {
+        case.hit(Id::Net08, at);
     }
 }
 
 /// Whether a URL's path names a program as a word of its own: `frp_0.61_linux_amd64.tar.gz`.
-fn names_program(url: &Url<'_>, list: &[&str]) -> bool {
+fn names_program(url: &Url<'_>, class: Class) -> bool {
     if url.host.ends_with("gsocket.io") {
-        return list.contains(&"gsocket");
+        return class == Class::Tunnel;
     }
     let path = url.path.split(['?', '#']).next().unwrap_or("");
-    let listed = |name: &str| list.contains(&name.to_ascii_lowercase().as_str());
+    let listed = |name: &str| has(name, class);
     // The file itself, or the repository; other folders are called anything.
     let file = basename(path);
     let repository = path.split('/').nth(1).filter(|_| url.host == "github.com").unwrap_or("");
@@ -184,10 +136,10 @@ fn hosts(case: &mut Case<'_>, at: Place, command: &Command, language: Option<Lan
     if let Some(fetch) = fetch::parse(command) {
         let trust = case.trust;
         if fetch.urls.iter().any(|url| url.kind() == HostKind::PublicAddress && !is_trusted(url, trust)) {
-            case.hit("net-01", at);
+            case.hit(Id::Net01, at);
         }
         if fetch.urls.iter().any(|url| is_drop_host(url.host) && !is_trusted(url, trust)) {
-            case.hit("net-02", at);
+            case.hit(Id::Net02, at);
         }
     }
     let windows = matches!(language, Some(Language::PowerShell | Language::Batch));
@@ -221,31 +173,31 @@ fn hosts(case: &mut Case<'_>, at: Place, command: &Command, language: Option<Lan
         }
         for url in Url::all(&word.text) {
             if acts && url.kind() == HostKind::PublicAddress && !is_trusted(&url, case.trust) {
-                case.hit("net-01", at);
+                case.hit(Id::Net01, at);
             }
             if is_drop_host(url.host)
                 && !matches!(command.name.as_str(), "echo" | "cat" | "sed" | "awk")
                 && !is_trusted(&url, case.trust)
             {
-                case.hit("net-02", at);
+                case.hit(Id::Net02, at);
             }
         }
     }
-    if CONNECTORS.contains(&command.name.as_str()) {
+    if has(&command.name, Class::Connector) {
         let address = |text: &str| {
             let host = text.rsplit([':', ',']).find(|piece| host_kind(piece) == HostKind::PublicAddress);
             host.is_some() || host_kind(text) == HostKind::PublicAddress
         };
         if command.operands().any(|word| address(&word.text)) {
-            case.hit("net-01", at);
+            case.hit(Id::Net01, at);
         }
     }
     for redirect in &command.redirects {
         let Some(host) = socket_host(&redirect.target.text) else { continue };
         if host_kind(host) == HostKind::PublicAddress {
-            case.hit("net-01", at);
+            case.hit(Id::Net01, at);
         } else if is_drop_host(host) {
-            case.hit("net-02", at);
+            case.hit(Id::Net02, at);
         }
     }
 }
@@ -259,20 +211,20 @@ pub(super) fn socket_host(target: &str) -> Option<&str> {
 /// Sockets in other languages.
 pub(super) fn other_language(case: &mut Case<'_>, unit: (usize, u32), language: Language, text: &str) {
     if shells::socket_shell(language, text) {
-        case.hit_near("net-04", unit, &["socket", "Socket", "fsockopen", "connect("]);
+        case.hit_near(Id::Net04, unit, &["socket", "Socket", "fsockopen", "connect("]);
     }
     let trust = case.trust;
     let untrusted = |url: &Url<'_>| !is_trusted(url, trust);
     let address = Url::all(text).find(|url| url.kind() == HostKind::PublicAddress && untrusted(url));
     if let Some(url) = address {
-        case.hit_near("net-01", unit, &[url.host]);
+        case.hit_near(Id::Net01, unit, &[url.host]);
     } else if let Some(host) =
         quoted_address(text).filter(|_| text.contains("socket") || text.contains("connect"))
     {
-        case.hit_near("net-01", unit, &[host]);
+        case.hit_near(Id::Net01, unit, &[host]);
     }
     if let Some(url) = Url::all(text).find(|url| is_drop_host(url.host) && untrusted(url)) {
-        case.hit_near("net-02", unit, &[url.host]);
+        case.hit_near(Id::Net02, unit, &[url.host]);
     }
     let fetched = Fetch { urls: Url::all(text).collect(), ..Fetch::default() };
     let insecure = [
@@ -283,7 +235,7 @@ pub(super) fn other_language(case: &mut Case<'_>, unit: (usize, u32), language: 
         "rejectUnauthorized: false",
     ];
     if fetched.standing(trust) == Standing::Untrusted && insecure.iter().any(|needle| text.contains(needle)) {
-        case.hit_near("net-06", unit, &insecure);
+        case.hit_near(Id::Net06, unit, &insecure);
     }
 }
 

@@ -1,5 +1,6 @@
 //! `per`: what comes back: cron, units, start scripts, keys, accounts.
 
+use super::Id;
 use super::defence::writes_to;
 use super::exec::is_odd_place;
 use super::fetch::{self, Standing};
@@ -18,7 +19,7 @@ pub(super) fn command(case: &mut Case<'_>, number: usize, index: usize, part: &P
     match command.name.as_str() {
         "crontab" => {
             if command.has("-r") {
-                case.hit("per-02", at);
+                case.hit(Id::Per02, at);
             }
             let reach = case.flow.reach_of_input((number, part), command, case.trust);
             let file = command.operands().last().is_some_and(|word| {
@@ -28,14 +29,14 @@ pub(super) fn command(case: &mut Case<'_>, number: usize, index: usize, part: &P
                 })
             });
             if reach.download() == Some(Standing::Untrusted) || file {
-                case.hit("per-01", at);
+                case.hit(Id::Per01, at);
             }
         }
         "rm" if command
             .operands()
             .any(|word| word.text.trim_end_matches(['*', '/']).starts_with("/var/spool/cron")) =>
         {
-            case.hit("per-02", at);
+            case.hit(Id::Per02, at);
         }
         _ => {}
     }
@@ -65,13 +66,13 @@ fn scheduled(case: &mut Case<'_>, at: Place, part: &Part<'_>, command: &Command)
         && fetch.standing(case.trust) == Standing::Untrusted
     {
         match role(&absolute(file)) {
-            Role::Cron => case.hit("per-01", at),
-            Role::Boot => case.hit("per-05", at),
+            Role::Cron => case.hit(Id::Per01, at),
+            Role::Boot => case.hit(Id::Per05, at),
             _ => {}
         }
     }
     let Some(kind) = scheduled_kind(part, command) else { return };
-    let id = if *kind == UnitKind::Cron { "per-01" } else { "per-05" };
+    let id = if *kind == UnitKind::Cron { Id::Per01 } else { Id::Per05 };
     let program = absolute(command.program());
     let script =
         language_of(&command.name).and_then(|_| command.operands().next()).map(|word| absolute(&word.text));
@@ -146,7 +147,7 @@ fn keys(case: &mut Case<'_>, at: Place, part: &Part<'_>, command: &Command) {
     // A root login is often opened by removing the notice that cloud-init puts in front of the key.
     let edits_only = command.name == "sed" || matches!(command.name.as_str(), "cp" | "mv" | "install");
     if from_url || (writes_to(command, root) && !edits_only) {
-        case.hit("per-03", at);
+        case.hit(Id::Per03, at);
     }
 }
 
@@ -157,7 +158,7 @@ fn accounts(case: &mut Case<'_>, at: Place, part: &Part<'_>, command: &Command) 
             || command.redirects.iter().any(|redirect| accepts(&redirect.target.text))
             || feeds_text(part, command, accepts)
     };
-    let hit = match command.name.as_str() {
+    let second_root = match command.name.as_str() {
         "useradd" | "adduser" | "usermod" => {
             let pairs = || {
                 command
@@ -171,6 +172,18 @@ fn accounts(case: &mut Case<'_>, at: Place, part: &Part<'_>, command: &Command) 
                         || (option.starts_with('-') && !option.starts_with("--") && option.contains('u')))
             }) || args().any(|text| text == "-u0" || text == "-ou0" || text == "--uid=0")
         }
+        "echo" | "printf" | "cat" | "tee" | "sed" | "ed" | "awk" => {
+            let passwd = writes_to(command, |path| path.ends_with("/etc/passwd"))
+                || (command.name == "sed" && command.has("/etc/passwd"));
+            let edits = |text: &str| text.lines().any(super::backdoor::is_second_root);
+            passwd && any_text(&edits)
+        }
+        _ => false,
+    };
+    if second_root {
+        case.hit(Id::Per10, at);
+    }
+    let hit = match command.name.as_str() {
         "chpasswd" => feeds_text(part, command, |text| text.starts_with("root:")),
         "passwd" => {
             command.operands().next().is_some_and(|word| word.text == "root")
@@ -179,20 +192,17 @@ fn accounts(case: &mut Case<'_>, at: Place, part: &Part<'_>, command: &Command) 
         "echo" | "printf" | "cat" | "tee" | "sed" => {
             let sudoers =
                 writes_to(command, |path| path.contains("/etc/sudoers")) && !command.has("/etc/sudoers.d");
-            let passwd =
-                writes_to(command, |path| path.ends_with("/etc/passwd") || path.ends_with("/etc/shadow"));
             let sshd = writes_to(command, |path| path.contains("sshd_config"));
             let piped = |needle: &str| any_text(&|text| text.contains(needle));
             if sudoers && piped("NOPASSWD") {
-                case.hit_weighing("per-04", OWN_SUDO, at);
+                case.hit_weighing(Id::Per04, OWN_SUDO, at);
             }
-            (passwd && piped(":0:0:"))
-                || (sshd && (any_text(&|text| permits_root(text)) || piped("PermitEmptyPasswords yes")))
+            sshd && (any_text(&|text| permits_root(text)) || piped("PermitEmptyPasswords yes"))
         }
         _ => false,
     };
     if hit {
-        case.hit("per-04", at);
+        case.hit(Id::Per04, at);
     }
 }
 
@@ -227,7 +237,7 @@ pub(super) fn crontabs(case: &mut Case<'_>) {
             .iter()
             .any(|download| download.standing == Standing::Untrusted && same_file(&download.path, &run.path));
         if downloaded {
-            case.hit("per-01", run.at);
+            case.hit(Id::Per01, run.at);
         }
     }
 }

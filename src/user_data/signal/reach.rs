@@ -6,6 +6,7 @@ use super::Part;
 use super::fetch::{self, Fetch, Output, Standing};
 use super::flow::Flow;
 use super::hosts::{HostKind, Url, is_drop_host};
+use super::network::socket_host;
 use crate::indicators::programs::{Class, classes};
 use crate::user_data::Trust;
 use crate::user_data::script::{Command, RedirectOp, Span, SubKind, Word, is_decoder};
@@ -46,9 +47,49 @@ impl Reach {
 }
 
 impl Flow {
+    /// Note which descriptors are connections: `exec 7<>/dev/tcp/host/port`.
+    pub(super) fn sockets_of(&mut self, number: usize, part: &Part<'_>) {
+        for command in &part.script.commands {
+            for redirect in &command.redirects {
+                if redirect.op != RedirectOp::Duplicate && socket_host(&redirect.target.text).is_some() {
+                    self.sockets.insert((number, command.unit, redirect.fd));
+                }
+            }
+        }
+    }
+
+    /// Whether a command reads from a connection by its descriptor: `<&7`, `read -u 7`.
+    fn reads_socket(&self, number: usize, command: &Command) -> bool {
+        if self.sockets.is_empty() {
+            return false;
+        }
+        let is_socket = |text: &str| {
+            text.trim_end_matches('-')
+                .parse()
+                .is_ok_and(|fd: u8| self.sockets.contains(&(number, command.unit, fd)))
+        };
+        let duplicated = command.redirects.iter().any(|redirect| {
+            redirect.op == RedirectOp::Duplicate && redirect.fd == 0 && is_socket(&redirect.target.text)
+        });
+        duplicated
+            || (command.name == "read"
+                && command.args().windows(2).any(
+                    |pair| matches!(pair, [option, fd] if option.text.ends_with('u') && is_socket(&fd.text)),
+                ))
+    }
+
     /// Note which variables hold what was downloaded or decoded.
     pub(super) fn variables_of(&mut self, number: usize, part: &Part<'_>, trust: &Trust) {
         for command in &part.script.commands {
+            if matches!(command.name.as_str(), "read" | "mapfile" | "readarray") {
+                let mut reach = self.reach_of_input((number, part), command, trust);
+                reach.socket |= self.reads_socket(number, command);
+                if reach.standing.is_some() || reach.decoder || reach.socket {
+                    for name in command.operands() {
+                        self.variables.entry((number, name.text.clone())).or_default().merge(&reach);
+                    }
+                }
+            }
             for (name, value) in &command.assigns {
                 if value.subs().is_empty() && value.vars().is_empty() {
                     continue;
@@ -63,7 +104,7 @@ impl Flow {
 
     /// What stands behind a command's standard input.
     pub fn reach_of_input(&self, at: (usize, &Part<'_>), command: &Command, trust: &Trust) -> Reach {
-        let mut reach = Reach::default();
+        let mut reach = Reach { socket: self.reads_socket(at.0, command), ..Reach::default() };
         if let Some(span) = command.stdin {
             self.walk(at, span, trust, &mut reach);
         }
@@ -153,6 +194,7 @@ impl Flow {
             }
         }
         reach.decoder |= is_decoder(command);
+        reach.socket |= self.reads_socket(at.0, command);
         for redirect in &command.redirects {
             reach.socket |= redirect.target.text.starts_with("/dev/tcp/") && redirect.op != RedirectOp::Write;
         }

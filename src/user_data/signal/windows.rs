@@ -1,5 +1,6 @@
 //! PowerShell and batch: the same signals in other words.
 
+use super::Id;
 use super::fetch::{self, Standing};
 use super::{Case, Part};
 use crate::user_data::Language;
@@ -42,27 +43,26 @@ pub(super) fn command(case: &mut Case<'_>, number: usize, index: usize, part: &P
                         && turns_off(&words)
                 });
             if restored {
-                case.hit_weighing("def-04", RESTORED, at);
+                case.hit_weighing(Id::Def04, RESTORED, at);
             } else {
-                case.hit("def-04", at);
+                case.hit(Id::Def04, at);
             }
         }
         "uninstall-windowsfeature" | "remove-windowsfeature" if mentions("defender") => {
-            case.hit("def-04", at)
+            case.hit(Id::Def04, at)
         }
         "sc" if (mentions("stop") || mentions("delete") || all(&["config", "disabled"]))
             && mentions("defend") =>
         {
-            case.hit("def-04", at)
+            case.hit(Id::Def04, at)
         }
-        "netsh" if all(&["advfirewall", "off"]) || all(&["firewall", "disable"]) => case.hit("def-05", at),
-        "set-netfirewallprofile" if mentions("false") => case.hit("def-05", at),
-        "wevtutil" if mentions("cl") || mentions("clear-log") => case.hit("def-06", at),
-        "clear-eventlog" | "remove-eventlog" | "limit-eventlog" => case.hit("def-06", at),
+        "netsh" if all(&["advfirewall", "off"]) || all(&["firewall", "disable"]) => case.hit(Id::Def05, at),
+        "set-netfirewallprofile" if mentions("false") => case.hit(Id::Def05, at),
+        "wevtutil" if mentions("cl") || mentions("clear-log") => case.hit(Id::Def06, at),
+        "clear-eventlog" | "remove-eventlog" | "limit-eventlog" => case.hit(Id::Def06, at),
         "remove-item" | "del" | "ri" | "rm" if mentions("consolehost_history") || mentions("psreadline") => {
-            case.hit("def-06", at)
+            case.hit(Id::Def06, at)
         }
-        "vssadmin" if all(&["delete", "shadows"]) => case.hit("def-06", at),
         "schtasks" | "register-scheduledtask" | "new-scheduledtaskaction" => {
             let fetches = [
                 "downloadstring",
@@ -83,36 +83,36 @@ pub(super) fn command(case: &mut Case<'_>, number: usize, index: usize, part: &P
                 || mentions("\\users\\public");
             let creates = command.name != "schtasks" || mentions("/create");
             if creates && (odd || fetches.iter().any(|needle| mentions(needle))) {
-                case.hit("per-01", at);
+                case.hit(Id::Per01, at);
             }
         }
         "net" | "net1" => {
             let added = mentions("/add") || mentions("/ad");
             if added && (lower.get(1).is_some_and(|word| word == "localgroup") && mentions("administrators"))
             {
-                case.hit("per-04", at);
+                case.hit(Id::Per04, at);
             }
         }
-        "add-localgroupmember" if mentions("administrators") => case.hit("per-04", at),
+        "add-localgroupmember" if mentions("administrators") => case.hit(Id::Per04, at),
         "reg" | "set-itemproperty" | "new-itemproperty" => {
             let autostart = mentions("currentversion\\run") || mentions("winlogon");
             let odd = lower.iter().any(|word| super::exec::is_odd_place(word))
                 || mentions("-enc")
                 || mentions("http");
             if autostart && odd {
-                case.hit("per-05", at);
+                case.hit(Id::Per05, at);
             }
         }
-        "new-service" if lower.iter().any(|word| super::exec::is_odd_place(word)) => case.hit("per-05", at),
+        "new-service" if lower.iter().any(|word| super::exec::is_odd_place(word)) => case.hit(Id::Per05, at),
         "mshta" | "regsvr32" | "rundll32" | "installutil" | "msbuild" | "wmic" | "cmstp" | "odbcconf"
             if mentions("http://") || mentions("https://") || mentions("javascript:") =>
         {
-            case.hit("exe-08", at);
+            case.hit(Id::Exe08, at);
         }
-        "rundll32" if mentions("comsvcs") => case.hit("crd-02", at),
-        "procdump" | "procdump64" if mentions("lsass") => case.hit("crd-02", at),
-        "mimikatz" | "invoke-mimikatz" => case.hit("crd-02", at),
-        "reg.exe" if all(&["save", "sam"]) => case.hit("crd-02", at),
+        "rundll32" if mentions("comsvcs") => case.hit(Id::Crd02, at),
+        "procdump" | "procdump64" if mentions("lsass") => case.hit(Id::Crd02, at),
+        "mimikatz" | "invoke-mimikatz" => case.hit(Id::Crd02, at),
+        "reg.exe" if all(&["save", "sam"]) => case.hit(Id::Crd02, at),
         _ => {}
     }
 }
@@ -150,10 +150,10 @@ fn downloads(case: &mut Case<'_>, at: (usize, usize), part: &Part<'_>, command: 
     };
     if evaluates {
         if let Some((standing, open)) = judged(standing(lower), command) {
-            case.run_download("exe-02", at, standing, open);
+            case.run_download(Id::Exe02, at, standing, open);
         }
         if lower.iter().any(|word| word.contains("frombase64string")) {
-            case.hit("exe-03", at);
+            case.hit(Id::Exe03, at);
         }
     }
     if is_iex(&command.name) {
@@ -162,7 +162,7 @@ fn downloads(case: &mut Case<'_>, at: (usize, usize), part: &Part<'_>, command: 
             let words: Vec<String> =
                 feeding.words.iter().map(|word| word.text.to_ascii_lowercase()).collect();
             if let Some((standing, open)) = judged(standing(&words), feeding) {
-                case.run_download("exe-01", at, standing, open);
+                case.run_download(Id::Exe01, at, standing, open);
             }
         }
         // `$x = (New-Object Net.WebClient).DownloadString(...)` somewhere before.
@@ -178,10 +178,10 @@ fn downloads(case: &mut Case<'_>, at: (usize, usize), part: &Part<'_>, command: 
             let words: Vec<String> =
                 assigned.words.iter().map(|word| word.text.to_ascii_lowercase()).collect();
             if let Some((standing, open)) = judged(standing(&words), assigned) {
-                case.run_download("exe-02", at, standing, open);
+                case.run_download(Id::Exe02, at, standing, open);
             }
             if words.iter().any(|word| word.contains("frombase64string")) {
-                case.hit("exe-03", at);
+                case.hit(Id::Exe03, at);
             }
         }
     }
@@ -191,7 +191,7 @@ fn downloads(case: &mut Case<'_>, at: (usize, usize), part: &Part<'_>, command: 
         && let Some(run) = case.flow.runs.iter().find(|run| run.at == at)
         && super::exec::is_odd_place(&run.path)
     {
-        case.hit("exe-06", at);
+        case.hit(Id::Exe06, at);
     }
     let carried = part
         .script
@@ -199,7 +199,7 @@ fn downloads(case: &mut Case<'_>, at: (usize, usize), part: &Part<'_>, command: 
         .iter()
         .any(|unit| unit.carrier == Some(at.1 as u32) && unit.kind == UnitKind::Decoded);
     if carried && evaluates {
-        case.hit("exe-03", at);
+        case.hit(Id::Exe03, at);
     }
 }
 
@@ -226,20 +226,20 @@ pub(super) fn text(case: &mut Case<'_>, unit: (usize, u32), text: &str) {
             .iter()
             .find_map(|needle| lower.find(needle));
         let shown = at.and_then(|at| text.get(at..at + 9)).unwrap_or("");
-        case.hit_near("net-04", unit, &[shown]);
+        case.hit_near(Id::Net04, unit, &[shown]);
     }
     if any(&["reflection.assembly]::load", "[reflection.assembly]::load"])
         && any(&["frombase64string", "downloaddata"])
     {
-        case.hit_near("exe-03", unit, &["FromBase64String", "DownloadData", "ssembly]::"]);
+        case.hit_near(Id::Exe03, unit, &["FromBase64String", "DownloadData", "ssembly]::"]);
     }
     if any(&["security-credentials"]) {
-        case.hit_near("crd-01", unit, &["security-credentials"]);
+        case.hit_near(Id::Crd01, unit, &["security-credentials"]);
     }
     if any(&["invoke-mimikatz", "sekurlsa::", "lsass.dmp", "minidump"]) {
-        case.hit_near("crd-02", unit, &["imikatz", "sekurlsa", "lsass", "MiniDump"]);
+        case.hit_near(Id::Crd02, unit, &["imikatz", "sekurlsa", "lsass", "MiniDump"]);
     }
     if any(&["amsiutils", "amsiinitfailed"]) {
-        case.hit_near("def-04", unit, &["msiUtils", "msiInitFailed"]);
+        case.hit_near(Id::Def04, unit, &["msiUtils", "msiInitFailed"]);
     }
 }
