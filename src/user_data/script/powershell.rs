@@ -107,7 +107,8 @@ pub(super) fn argument(args: &[Word]) -> Option<(String, bool)> {
 /// A text that a statement evaluates or starts a shell with: `iex '...'`, `[scriptblock]::Create('...')`,
 /// `Start-Process powershell '-c ...'`.
 pub(super) fn evaluated(command: &Command) -> Option<(Language, String)> {
-    let reads = |word: &&Word| word.quoted && word.text.contains([' ', '|', ';']);
+    // White space in a word comes from quotes or from a variable.
+    let reads = |word: &&Word| word.text.contains([' ', '|', ';']);
     let creates = |word: &Word| word.text.to_ascii_lowercase().ends_with("scriptblock]::create");
     match command.name.as_str() {
         "iex" | "invoke-expression" => {
