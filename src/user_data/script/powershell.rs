@@ -5,7 +5,7 @@
 //! literal values filled in, names lower-cased.
 
 use super::nested::{Scan, decoded_text};
-use super::{Command, Span, UnitKind, Word, encoding};
+use super::{Command, Span, UnitKind, Word, basename, encoding, language_of};
 use crate::user_data::Language;
 use std::collections::HashMap;
 
@@ -102,6 +102,40 @@ pub(super) fn argument(args: &[Word]) -> Option<(String, bool)> {
         }
     }
     None
+}
+
+/// A text that a statement evaluates or starts a shell with: `iex '...'`, `[scriptblock]::Create('...')`,
+/// `Start-Process powershell '-c ...'`.
+pub(super) fn evaluated(command: &Command) -> Option<(Language, String)> {
+    // White space in a word comes from quotes or from a variable.
+    let reads = |word: &&Word| word.text.contains([' ', '|', ';']);
+    let creates = |word: &Word| word.text.to_ascii_lowercase().ends_with("scriptblock]::create");
+    match command.name.as_str() {
+        "iex" | "invoke-expression" => {
+            let text = command.args().iter().find(reads)?;
+            Some((Language::PowerShell, text.text.clone()))
+        }
+        "start-process" | "saps" | "start" => {
+            let names = |word: &Word| language_of(&basename(&word.text).to_ascii_lowercase());
+            let at = command
+                .args()
+                .iter()
+                .position(|word| matches!(names(word), Some(Language::PowerShell | Language::Batch)))?;
+            let language = command.args().get(at).and_then(names)?;
+            let text = command.args().get(at + 1..)?.iter().find(reads)?.text.as_str();
+            let lower = text.to_ascii_lowercase();
+            let options: &[&str] =
+                if language == Language::Batch { &["/c ", "/k "] } else { &["-command ", "-c "] };
+            let start = options.iter().find_map(|option| lower.find(option).map(|at| at + option.len()));
+            let text = text.get(start.unwrap_or(0)..)?.trim_matches(['"', ' ']);
+            Some((language, text.to_owned()))
+        }
+        _ => {
+            let at = command.words.iter().position(creates)?;
+            let text = command.words.get(at + 1..)?.iter().find(reads)?;
+            Some((Language::PowerShell, text.text.clone()))
+        }
+    }
 }
 
 fn join(words: &[Word]) -> String {

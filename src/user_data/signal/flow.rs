@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet};
 use super::Part;
 use super::fetch::{self, Fetch, Output, Standing};
 use super::paths::{Directory, is_device, same_file};
-use super::reach::Reach;
+use super::reach::{Reach, unknown_download};
 use crate::user_data::script::{Command, RedirectOp, Word, basename, is_decoder, language_of, reads_script};
 use crate::user_data::{Language, Trust};
 
@@ -113,6 +113,14 @@ impl Flow {
                     open: reach.open,
                 });
             }
+        }
+        // `/opt/get http://... > file`
+        if let Some(fetch) = unknown_download(command)
+            && fetch.standing(trust) > Standing::Local
+            && let Some(path) = written(part, command)
+        {
+            let (standing, open) = (fetch.standing(trust), fetch.is_open());
+            self.add_download(Download { path: directory.resolve(&path), at, standing, open });
         }
         match command.name.as_str() {
             "tar" | "bsdtar" | "unzip" | "7z" | "gunzip" | "expand-archive" | "cpio" => {

@@ -2,8 +2,8 @@
 
 use crate::user_data::script::{Command, absolute, basename};
 
-/// The longest path that the kernel takes, in bytes.
-const MAX_PATH: usize = 4096;
+/// The longest working directory that is followed, in bytes.
+const MAX_PATH: usize = 512;
 
 /// The working directory, as far as `cd` gives it away.
 #[derive(Debug, Default)]

@@ -225,7 +225,10 @@ impl Flow {
 
 /// What a program fetches that is not known, but is given an address: a copy of curl under another name,
 /// one chosen at run time, a one-line program.
-fn unknown_download(command: &Command) -> Option<Fetch<'_>> {
+pub(super) fn unknown_download(command: &Command) -> Option<Fetch<'_>> {
+    if !command.words.iter().any(|word| word.text.contains("://")) {
+        return None;
+    }
     let program = classes(&command.name);
     let reads_only = program.has_any(&[
         Class::Printer,
