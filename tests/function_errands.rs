@@ -367,7 +367,7 @@ async fn whatever_blinds_it_is_told() {
         let received = moto.received(&queue).await;
         let finding: Value = serde_json::from_str(received[0]["Message"].as_str().unwrap()).unwrap();
         assert_eq!((&finding["severity"], &finding["class_uid"]), (&json!(severity), &json!(2004)), "{code}");
-        assert_eq!(finding["unmapped"]["subject"], format!("blind|machine-image-not-approved|{code}"));
+        assert_eq!(finding["unmapped"]["subject"], format!("blind|self-check|{code}"));
     }
 }
 

@@ -60,6 +60,8 @@ pub enum ImageRef {
     /// A Google Cloud image, snapshot, machine image or disk, and the project that owns it: `debian-cloud`,
     /// `images/debian-13` or `images/family/debian-13`.
     Gcp { project: String, image: String },
+    /// A snapshot or a volume that became the root disk of an instance: `snap-...`, `vol-...`.
+    Disk(String),
     /// Something was named that is none of these (a malformed id in a failed attempt).
     Other(String),
     /// Nothing names it.
@@ -79,7 +81,7 @@ impl ImageRef {
     /// For people: the id, or what stands in its place.
     pub fn label(&self) -> String {
         match self {
-            ImageRef::Id(id) | ImageRef::Other(id) => id.clone(),
+            ImageRef::Id(id) | ImageRef::Disk(id) | ImageRef::Other(id) => id.clone(),
             ImageRef::SsmParameter(name) => format!("ssm:{name}"),
             ImageRef::Template(template) => format!("template:{}", template.label()),
             ImageRef::Azure { publisher, offer, sku, version } => {
@@ -157,8 +159,10 @@ pub enum DerivationKind {
     Created,
     /// `RegisterImage`
     Registered,
-    /// `ImportImage`
+    /// `ImportImage`, `ImportSnapshot`
     Imported,
+    /// `CreateRestoreImageTask`
+    Restored,
 }
 
 /// Where a derived image came from.
@@ -171,9 +175,44 @@ pub enum Origin {
         region: String,
     },
     Instance(String),
+    /// A snapshot in the event's region.
     Snapshot(String),
+    /// A snapshot in another region (`CopySnapshot`).
+    RemoteSnapshot {
+        id: String,
+        region: String,
+    },
+    Volume(String),
     /// `s3://bucket/key` or the URL of a disk file.
     Disk(String),
+    /// Written block by block from outside (EBS direct APIs).
+    Blocks,
+}
+
+/// A snapshot or a volume was made: what it holds came from somewhere.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DiskMade {
+    /// `snap-...` or `vol-...`
+    pub id: String,
+    pub origin: Origin,
+}
+
+/// A volume was attached to an instance.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Attachment {
+    pub volume: String,
+    pub instance: String,
+    /// `/dev/xvda`
+    pub device: String,
+    pub failed: Option<String>,
+}
+
+impl Attachment {
+    /// Whether the device name is one that images use for their root disk.
+    pub fn is_root(&self) -> bool {
+        let name = self.device.strip_prefix("/dev/").unwrap_or(&self.device);
+        matches!(name, "sda1" | "xvda" | "sda" | "xvda1" | "sda2" | "nvme0n1")
+    }
 }
 
 /// Launch permissions given or taken.
@@ -291,6 +330,17 @@ pub struct GuardRail {
     pub failed: Option<String>,
 }
 
+/// One criterion of Allowed AMIs. An image has to fit all of its parts.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Criterion {
+    /// `amazon`, `aws-marketplace`, `aws-backup-vault`, account ids, or `none`.
+    pub providers: Vec<String>,
+    /// `222233334444:golden-*`: the account that attached the watermark, and its name.
+    pub watermarks: Vec<String>,
+    /// Every other part that it has, as EC2 names it: `ImageName`.
+    pub others: Vec<String>,
+}
+
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum GuardRailChange {
@@ -298,12 +348,53 @@ pub enum GuardRailChange {
     AllowedImagesDisabled,
     /// `EnableAllowedImagesSettings` with this state (`enabled`, `audit-mode`); empty where not told.
     AllowedImagesEnabled(String),
-    /// `ReplaceImageCriteriaInAllowedImagesSettings`: the new criteria's providers.
-    AllowedImagesCriteria { providers: Vec<String>, criteria: usize },
+    /// `ReplaceImageCriteriaInAllowedImagesSettings`: the new criteria, which are alternatives.
+    AllowedImagesCriteria(Vec<Criterion>),
     /// `PutImageScanningConfiguration`; `None` where the event does not tell.
     ScanOnPush(Option<bool>),
     /// `PutRegistryScanningConfiguration`: scan type, and each rule's (frequency, repository filters).
     RegistryScanning { scan_type: Option<String>, rules: Vec<(String, Vec<String>)> },
     /// `PutImageTagMutability`: `MUTABLE`, `IMMUTABLE`, `IMMUTABLE_WITH_EXCLUSION` ...
     TagMutability(String),
+    /// `PutRegistryPolicy`, `SetRepositoryPolicy`: what the new policy allows; `None` where it cannot be read.
+    AccessGranted { registry: bool, grants: Option<Vec<AccessGrant>> },
+    /// `CreatePullThroughCacheRule`: images of another registry are stored on demand.
+    PullThroughCache { upstream: String, prefix: String },
+    /// `PutReplicationConfiguration`: the registries that every new image is copied to.
+    ReplicationTo(Vec<String>),
+    /// `ECR Replication Action`: an image came from the registry of this account.
+    ReplicatedFrom { account: String, region: String, image: String },
+    /// `PutSigningConfiguration`: the signing profiles' ARNs. `None`: deleted.
+    Signing(Option<Vec<String>>),
+    /// `DisableImageBlockPublicAccess`
+    PublicImagesUnblocked,
+    /// `DetachImageWatermark`
+    WatermarkDetached { image: String, key: String },
+}
+
+/// One statement of a resource policy that allows something.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AccessGrant {
+    /// ARNs, account ids, or `*`. Services are left out.
+    pub principals: Vec<String>,
+    /// `ecr:PutImage`; everything but these where `not_actions` is set.
+    pub actions: Vec<String>,
+    pub not_actions: bool,
+    /// The values that the caller's identity is bound to: account ids, organization ids, ARNs. `None` where no
+    /// condition binds it.
+    pub bound_to: Option<Vec<String>>,
+}
+
+impl GuardRail {
+    /// The repository that the setting protects; nothing for settings of a registry or an account.
+    pub fn repository(&self) -> Option<&str> {
+        let of_repository = match &self.change {
+            GuardRailChange::ScanOnPush(_)
+            | GuardRailChange::TagMutability(_)
+            | GuardRailChange::ReplicatedFrom { .. } => true,
+            GuardRailChange::AccessGranted { registry, .. } => !registry,
+            _ => false,
+        };
+        Some(self.target.as_str()).filter(|target| of_repository && !target.is_empty())
+    }
 }

@@ -24,6 +24,14 @@ pub enum TemplateKind {
     LaunchConfiguration,
     SpotInstances,
     SpotFleet,
+    /// EC2 Fleet
+    Fleet,
+    /// Auto Scaling
+    ScalingGroup,
+    /// AWS Batch
+    ComputeEnvironment,
+    /// EC2 Image Builder
+    ImageRecipe,
 }
 
 /// The user data of an existing instance was rewritten.

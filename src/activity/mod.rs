@@ -5,15 +5,18 @@ mod actor;
 mod image;
 mod image_name;
 mod instance;
+mod monitoring;
 mod runtime;
 mod self_check;
 
 pub use actor::{Actor, ActorKind};
 pub use image::{
-    Artifact, AzureImageKind, Derivation, DerivationKind, GuardRail, GuardRailChange, ImageRef, Instance,
-    Launch, LaunchOutcome, Origin, Push, Scan, ScanFinding, ScanSource, ScanStatus, Share, TemplateRef,
+    AccessGrant, Artifact, Attachment, AzureImageKind, Criterion, Derivation, DerivationKind, DiskMade,
+    GuardRail, GuardRailChange, ImageRef, Instance, Launch, LaunchOutcome, Origin, Push, Scan, ScanFinding,
+    ScanSource, ScanStatus, Share, TemplateRef,
 };
 pub use instance::{ImageSearch, InstanceChange, TemplateChange, TemplateKind, UserDataChange};
+pub use monitoring::{Monitor, MonitoringChange, PolicyChange};
 pub use runtime::{
     Connection, ContainerImage, DeclaredContainer, Place, Process, Pull, Reported, Resolution, Start,
     Workload, WorkloadKind, program, program_path,
@@ -106,6 +109,10 @@ pub enum Action {
     ImageLaunched(Launch),
     /// `CopyImage`, `CreateImage`, `RegisterImage`, `ImportImage`: an image made from something else.
     ImageDerived(Derivation),
+    /// `CopySnapshot`, `CreateVolume` and the like: a snapshot or volume made from something else.
+    DiskMade(DiskMade),
+    /// `AttachVolume`
+    VolumeAttached(Attachment),
     /// `ModifyImageAttribute` of the launch permission.
     ImageShared(Share),
     /// A launch template version, a launch configuration, or a spot request.
@@ -132,6 +139,10 @@ pub enum Action {
     NameResolved(Resolution),
     /// GuardDuty.
     VerdictReported(Reported),
+    /// Something that watches was switched off.
+    MonitoringChanged(MonitoringChange),
+    /// The policy was changed.
+    PolicyChanged(PolicyChange),
     /// The function looked at itself, and found something wrong.
     SelfChecked(SelfCheck),
 }
@@ -155,6 +166,8 @@ impl Action {
         match self {
             Action::ImageLaunched(_) => "ImageLaunched",
             Action::ImageDerived(_) => "ImageDerived",
+            Action::DiskMade(_) => "DiskMade",
+            Action::VolumeAttached(_) => "VolumeAttached",
             Action::ImageShared(_) => "ImageShared",
             Action::LaunchTemplateChanged(_) => "LaunchTemplateChanged",
             Action::UserDataChanged(_) => "UserDataChanged",
@@ -171,6 +184,8 @@ impl Action {
             Action::Connected(_) => "Connected",
             Action::NameResolved(_) => "NameResolved",
             Action::VerdictReported(_) => "VerdictReported",
+            Action::MonitoringChanged(_) => "MonitoringChanged",
+            Action::PolicyChanged(_) => "PolicyChanged",
             Action::SelfChecked(_) => "SelfChecked",
         }
     }

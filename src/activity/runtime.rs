@@ -106,6 +106,10 @@ pub enum WorkloadKind {
     Job,
     /// SageMaker.
     Model,
+    /// What a service runs by itself: App Runner, Lightsail, EMR Serverless, AgentCore, ECS Express.
+    Application,
+    /// CodeBuild, Image Builder.
+    Build,
     /// A command in something that runs already.
     Exec,
 }

@@ -68,6 +68,9 @@ pub fn links(alert: &Alert) -> Vec<(&'static str, String)> {
             let digest = Some(scan.digest.as_str());
             links.extend(repository(&base, activity, &scan.registry, &scan.repository, false, digest));
         }
+        Action::VolumeAttached(attachment) => {
+            links.extend(instance(&base, region, std::iter::once(attachment.instance.as_str())));
+        }
         Action::UserDataChanged(change) => {
             links.extend(instance(&base, region, std::iter::once(change.instance.as_str())));
         }
@@ -90,10 +93,13 @@ pub fn links(alert: &Alert) -> Vec<(&'static str, String)> {
             links.extend(instance(&base, region, reported.place.instance.as_deref()));
         }
         Action::GuardRailChanged(_)
+        | Action::DiskMade(_)
         | Action::LaunchTemplateChanged(_)
         | Action::ImagesSearched(_)
         | Action::ImagePulled(_)
         | Action::WorkloadDeclared(_)
+        | Action::MonitoringChanged(_)
+        | Action::PolicyChanged(_)
         | Action::SelfChecked(_) => {}
     }
     // CloudTrail's ids are UUIDs; what services name their own events by is not found there.

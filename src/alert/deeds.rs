@@ -2,8 +2,9 @@
 
 use super::words::count;
 use crate::activity::{
-    Connection, ContainerImage, ImageSearch, InstanceChange, Place, Process, Pull, Reported, Resolution,
-    Start, TemplateChange, TemplateKind, UserDataChange, Workload, WorkloadKind,
+    Attachment, Connection, ContainerImage, ImageSearch, InstanceChange, Monitor, MonitoringChange, Place,
+    PolicyChange, Process, Pull, Reported, Resolution, Start, TemplateChange, TemplateKind, UserDataChange,
+    Workload, WorkloadKind,
 };
 
 pub fn template(change: &TemplateChange) -> String {
@@ -12,8 +13,33 @@ pub fn template(change: &TemplateChange) -> String {
         TemplateKind::LaunchConfiguration => "wrote the launch configuration",
         TemplateKind::SpotInstances => "requested spot instances",
         TemplateKind::SpotFleet => "requested a spot fleet",
+        TemplateKind::Fleet => "requested a fleet",
+        TemplateKind::ScalingGroup => "wrote the Auto Scaling group",
+        TemplateKind::ComputeEnvironment => "wrote the compute environment",
+        TemplateKind::ImageRecipe => "wrote the image recipe",
     };
     format!("{}{what} {}, image {}", tried(&change.failed), change.template.label(), change.image.label())
+}
+
+pub fn attached(attachment: &Attachment) -> String {
+    let Attachment { volume, instance, device, failed } = attachment;
+    format!("{}attached {volume} to {instance} as {device}", tried(failed))
+}
+
+pub fn monitoring(change: &MonitoringChange) -> String {
+    let what = match change.monitor {
+        Monitor::Trail => "the trail",
+        Monitor::Rule => "the rule",
+        Monitor::GuardDuty => "the GuardDuty detector",
+        Monitor::Inspector => "Inspector in",
+        Monitor::Own => "Imagewarden's",
+    };
+    format!("{}changed what watches: {what} {} {}", tried(&change.failed), change.target, change.effect)
+}
+
+pub fn policy(change: &PolicyChange) -> String {
+    let verb = if change.deleted { "deleted" } else { "changed" };
+    format!("{}{verb} the policy at {}", tried(&change.failed), change.location)
 }
 
 pub fn user_data(change: &UserDataChange) -> String {
@@ -47,6 +73,8 @@ pub fn declared(workload: &Workload) -> String {
         WorkloadKind::Function => "function",
         WorkloadKind::Job => "job definition",
         WorkloadKind::Model => "model",
+        WorkloadKind::Application => "application",
+        WorkloadKind::Build => "build",
         WorkloadKind::Exec => "command inside",
     };
     let images: Vec<String> =

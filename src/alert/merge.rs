@@ -25,8 +25,8 @@ pub struct Told {
 /// alert of its own; every other doubt joins the alerts there are.
 pub fn alerts(judgement: &Judgement, policy: &Policy, policy_note: Option<&str>) -> Told {
     let activity = &judgement.activity;
-    // That it cannot see is told whatever the policy says of detections.
-    let always = matches!(activity.action, Action::SelfChecked(_));
+    // That it cannot see, and that its policy changed, is told whatever the policy says of detections.
+    let always = matches!(activity.action, Action::SelfChecked(_) | Action::PolicyChanged(_));
     let mut by_subject: BTreeMap<Subject, Vec<Finding>> = BTreeMap::new();
     let mut doubts = Vec::new();
     let mut suppressed = Vec::new();
@@ -34,7 +34,7 @@ pub fn alerts(judgement: &Judgement, policy: &Policy, policy_note: Option<&str>)
         let (matches, severity) = match verdict {
             Verdict::Match(matches) => (matches.clone(), detection.severity),
             Verdict::CannotTell(reason) if detection.approval => {
-                (vec![blind(activity, detection, reason)], Severity::Medium)
+                (vec![blind(activity, reason)], Severity::Medium)
             }
             Verdict::CannotTell(reason) => {
                 doubts.push(NotInspected { detection: detection.id, reason: reason.clone() });
@@ -95,19 +95,7 @@ pub fn alerts(judgement: &Judgement, policy: &Policy, policy_note: Option<&str>)
 }
 
 /// Silence would mean clean: that an approval check could not tell is told.
-fn blind(activity: &Activity, detection: &'static Detection, reason: &Reason) -> Match {
-    if let Action::SelfChecked(check) = &activity.action
-        && let Some(failure) = check.failures.iter().find(|failure| failure.code == reason.code)
-    {
-        return Match {
-            subject: Subject::Blind { detection: detection.id.to_owned(), code: reason.code.clone() },
-            severity: Some(failure.severity),
-            summary: failure.text.clone(),
-            evidence: Map::from_iter([("failure".to_owned(), json!(failure.text))]),
-            next_steps: vec![NextStep::new(failure.remedy.clone(), failure.command.clone())],
-            not_inspected: vec![reason.clone()],
-        };
-    }
+fn blind(activity: &Activity, reason: &Reason) -> Match {
     let (image, principal) = (used(activity), activity.principal().to_owned());
     let steps = vec![NextStep::new(missing(&reason.code), by_hand(activity, &image))];
     Match {

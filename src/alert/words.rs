@@ -64,6 +64,8 @@ pub fn what(activity: &Activity) -> String {
     match &activity.action {
         Action::ImageLaunched(launch) => launched(launch),
         Action::ImageDerived(derivation) => derived(derivation),
+        Action::DiskMade(disk) => format!("made {} from {}", disk.id, made_from(&disk.origin)),
+        Action::VolumeAttached(attachment) => deeds::attached(attachment),
         Action::ImageShared(share) => shared(share),
         Action::ImagePushed(push) => pushed(push),
         Action::ImageScanned(scan) => scanned(scan),
@@ -80,6 +82,8 @@ pub fn what(activity: &Activity) -> String {
         Action::Connected(connection) => deeds::connected(connection),
         Action::NameResolved(resolution) => deeds::resolved(resolution),
         Action::VerdictReported(reported) => deeds::reported(reported),
+        Action::MonitoringChanged(change) => deeds::monitoring(change),
+        Action::PolicyChanged(change) => deeds::policy(change),
         Action::SelfChecked(check) => {
             let found = count(check.failures.len() as u64, "failure", "failures");
             format!("self-check of {}: {found}", activity.time.format("%Y-%m-%d"))
@@ -305,25 +309,29 @@ fn derived(derivation: &Derivation) -> String {
         DerivationKind::Created => "created",
         DerivationKind::Registered => "registered",
         DerivationKind::Imported => "imported",
+        DerivationKind::Restored => "restored",
     };
     let image = derivation.image.as_deref().unwrap_or("a new image");
     let mut text = match &derivation.name {
         Some(name) => format!("{verb} {image} (named {name})"),
         None => format!("{verb} {image}"),
     };
-    let origins: Vec<String> = derivation
-        .origins
-        .iter()
-        .map(|origin| match origin {
-            Origin::Image { id, region } if region.is_empty() => id.clone(),
-            Origin::Image { id, region } => format!("{id} in {region}"),
-            Origin::Instance(id) | Origin::Snapshot(id) | Origin::Disk(id) => id.clone(),
-        })
-        .collect();
+    let origins: Vec<String> = derivation.origins.iter().map(made_from).collect();
     if !origins.is_empty() {
         text.push_str(&format!(" from {}", list(origins.iter().map(String::as_str), origins.len())));
     }
     text
+}
+
+fn made_from(origin: &Origin) -> String {
+    match origin {
+        Origin::Image { id, region } | Origin::RemoteSnapshot { id, region } if region.is_empty() => {
+            id.clone()
+        }
+        Origin::Image { id, region } | Origin::RemoteSnapshot { id, region } => format!("{id} in {region}"),
+        Origin::Instance(id) | Origin::Snapshot(id) | Origin::Volume(id) | Origin::Disk(id) => id.clone(),
+        Origin::Blocks => "blocks written from outside".to_owned(),
+    }
 }
 
 fn shared(share: &Share) -> String {
@@ -402,9 +410,11 @@ fn changed(guard_rail: &GuardRail) -> String {
             "switched Allowed AMIs on".to_owned()
         }
         GuardRailChange::AllowedImagesEnabled(state) => format!("set Allowed AMIs to {state}"),
-        GuardRailChange::AllowedImagesCriteria { providers, criteria } => {
-            let providers = list(providers.iter().map(String::as_str), providers.len());
-            let number = count(*criteria as u64, "criterion", "criteria");
+        GuardRailChange::AllowedImagesCriteria(criteria) => {
+            let providers: Vec<&str> =
+                criteria.iter().flat_map(|criterion| &criterion.providers).map(String::as_str).collect();
+            let providers = list(providers.iter().copied(), providers.len());
+            let number = count(criteria.len() as u64, "criterion", "criteria");
             format!("replaced the criteria of Allowed AMIs by {number} (providers: {providers})")
         }
         GuardRailChange::ScanOnPush(Some(true)) => "switched scan on push on".to_owned(),
@@ -418,6 +428,29 @@ fn changed(guard_rail: &GuardRail) -> String {
             )
         }
         GuardRailChange::TagMutability(setting) => format!("set tag mutability to {setting}"),
+        GuardRailChange::AccessGranted { registry: true, .. } => "replaced the registry policy".to_owned(),
+        GuardRailChange::AccessGranted { registry: false, .. } => "replaced the repository policy".to_owned(),
+        GuardRailChange::PullThroughCache { upstream, prefix } => {
+            format!("made a pull-through cache of {upstream} under {prefix}")
+        }
+        GuardRailChange::ReplicationTo(registries) if registries.is_empty() => {
+            "switched replication off".to_owned()
+        }
+        GuardRailChange::ReplicationTo(registries) => {
+            let to = list(registries.iter().map(String::as_str), registries.len());
+            format!("set replication to {to}")
+        }
+        GuardRailChange::ReplicatedFrom { account, region, image } => {
+            format!("stored {image}, replicated from account {account} in {region},")
+        }
+        GuardRailChange::Signing(None) => "deleted the signing configuration".to_owned(),
+        GuardRailChange::Signing(Some(profiles)) => {
+            format!("set {} to sign images", count(profiles.len() as u64, "profile", "profiles"))
+        }
+        GuardRailChange::PublicImagesUnblocked => "allowed images to be made public".to_owned(),
+        GuardRailChange::WatermarkDetached { image, key } => {
+            format!("detached the watermark {key} from {image}")
+        }
     };
     match &guard_rail.failed {
         Some(error) => format!("tried, and failed ({error}): {change} for {target}"),

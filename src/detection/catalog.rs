@@ -179,25 +179,64 @@ fn by_setting(
     if !matches!(state, "enabled" | "audit-mode") {
         return refused("", Vec::new());
     }
-    if allows(setting, fact, owner, activity.time) {
-        let why = format!("the account's Allowed AMIs criteria ({state}) admit its owner {label}");
-        return aged(context.policy, fact, activity.time, why);
+    match allows(setting, fact, owner, activity.time) {
+        Admits::Yes => {
+            let why =
+                format!("the account's Allowed AMIs criteria ({state}) admit the image of owner {label}");
+            aged(context.policy, fact, activity.time, why)
+        }
+        Admits::No => refused(" and not admitted by the account's Allowed AMIs criteria", Vec::new()),
+        Admits::CannotTell(part) => Approval::CannotTell(Reason::new(
+            "allowed-images-criterion-unread",
+            format!(
+                "The owner {label} is not approved by the policy, and a criterion of the account's Allowed AMIs has a \
+                 part that only EC2 can judge ({part}); EC2 did not say whether it allows the image."
+            ),
+        )),
     }
-    refused(" and not admitted by the account's Allowed AMIs criteria", Vec::new())
+}
+
+/// Whether a criterion admits an image.
+enum Admits {
+    Yes,
+    No,
+    /// It has a part that cannot be judged here: which.
+    CannotTell(String),
 }
 
 /// Whether the criteria admit an image. What EC2 itself says about it, where it does, goes first. No
-/// criteria admit nothing here: a setting that excludes nobody approves nobody.
-fn allows(setting: &AllowedImages, fact: &ImageFact, owner: &str, now: DateTime<Utc>) -> bool {
-    let matched = setting.image_criteria.iter().any(|criterion| admits(criterion, fact, owner, now));
-    match fact.image_allowed {
-        Some(false) => false,
-        Some(true) => !setting.image_criteria.is_empty(),
-        None => matched,
+/// criteria admit nothing here: a setting that excludes nobody approves nobody. Nor do names and dates alone
+/// approve, which anybody can give an image.
+fn allows(setting: &AllowedImages, fact: &ImageFact, owner: &str, now: DateTime<Utc>) -> Admits {
+    if fact.image_allowed == Some(false) {
+        return Admits::No;
     }
+    let mut doubt = None;
+    for criterion in setting.image_criteria.iter().filter(|criterion| names_a_maker(criterion)) {
+        match admits(criterion, fact, owner, now) {
+            Admits::Yes => return Admits::Yes,
+            Admits::No => {}
+            Admits::CannotTell(part) => doubt = Some(part),
+        }
+    }
+    if fact.image_allowed == Some(true) {
+        // EC2 knows more than this reading does, unless a criterion explains it that anybody can fit.
+        let explained =
+            setting.image_criteria.is_empty() || !setting.image_criteria.iter().all(names_a_maker);
+        return if doubt.is_some() || !explained { Admits::Yes } else { Admits::No };
+    }
+    doubt.map_or(Admits::No, Admits::CannotTell)
 }
 
-fn admits(criterion: &ImageCriterion, fact: &ImageFact, owner: &str, now: DateTime<Utc>) -> bool {
+/// Whether a criterion says whose images it admits. A part that is not known here may say so.
+fn names_a_maker(criterion: &ImageCriterion) -> bool {
+    !criterion.image_providers.is_empty()
+        || !criterion.image_watermarks.is_empty()
+        || !criterion.marketplace_product_codes.is_empty()
+        || !criterion.unread.is_empty()
+}
+
+fn admits(criterion: &ImageCriterion, fact: &ImageFact, owner: &str, now: DateTime<Utc>) -> Admits {
     let alias = fact.image_owner_alias.as_deref();
     let provider = |provider: &String| provider == owner || (alias == Some(provider) && provider != "none");
     let within = |since: Option<DateTime<Utc>>, days: Option<i64>| match (since, days) {
@@ -205,21 +244,22 @@ fn admits(criterion: &ImageCriterion, fact: &ImageFact, owner: &str, now: DateTi
         (Some(since), Some(days)) => now.signed_duration_since(since).num_days() <= days,
         (None, Some(_)) => false,
     };
-    let empty = criterion.image_providers.is_empty()
-        && criterion.image_names.is_empty()
-        && criterion.marketplace_product_codes.is_empty()
-        && criterion.creation_date_condition.is_none()
-        && criterion.deprecation_time_condition.is_none();
-    !empty
-        && (criterion.image_providers.is_empty() || criterion.image_providers.iter().any(provider))
+    let marked = |rule: &String| fact.watermarks.iter().any(|key| like(rule, key));
+    let fits = (criterion.image_providers.is_empty() || criterion.image_providers.iter().any(provider))
         && (criterion.image_names.is_empty()
             || fact.name.as_deref().is_some_and(|name| criterion.image_names.iter().any(|rule| like(rule, name))))
         && (criterion.marketplace_product_codes.is_empty()
             || fact.product_codes.iter().any(|code| criterion.marketplace_product_codes.contains(code)))
+        && (criterion.image_watermarks.is_empty() || criterion.image_watermarks.iter().any(marked))
         && within(fact.created(), criterion.creation_date_condition.and_then(|bound| bound.days))
         // An image that was never deprecated is not deprecated for too long.
         && (fact.deprecated().is_none()
-            || within(fact.deprecated(), criterion.deprecation_time_condition.and_then(|bound| bound.days)))
+            || within(fact.deprecated(), criterion.deprecation_time_condition.and_then(|bound| bound.days)));
+    match criterion.unread.first() {
+        _ if !fits => Admits::No,
+        Some(part) => Admits::CannotTell(part.clone()),
+        None => Admits::Yes,
+    }
 }
 
 /// Why an image may stand behind an own one: approved by the policy itself, or listed as an ancestor.

@@ -3,14 +3,16 @@
 //! The events tell the new setting, never the old one: a setting that leaves images unguarded is told
 //! even if it was so before.
 
+mod doors;
+
 use serde_json::{Map, Value, json};
 
 use super::catalog;
 use super::owners::Place;
 use super::steps;
 use super::{Context, Detection, Match, NextStep, Reason, Stage, Subject, Verdict, evidence, shape};
-use crate::activity::{Action, Activity, GuardRail, GuardRailChange};
-use crate::policy::{AllowedImagesSetting, Policy};
+use crate::activity::{Action, Activity, Criterion, GuardRail, GuardRailChange};
+use crate::policy::{AllowedImagesSetting, Policy, like};
 use crate::severity::Severity;
 
 pub static DETECTION: Detection = Detection {
@@ -36,14 +38,15 @@ fn judge(activity: &Activity, context: &Context<'_>) -> Verdict {
             Change::lowered("Allowed AMIs was disabled: any public image can be launched")
         }
         GuardRailChange::AllowedImagesEnabled(state) => allowed_images(state),
-        GuardRailChange::AllowedImagesCriteria { providers, criteria } => {
-            criteria_replaced(context.policy, catalog::place(activity), providers, *criteria)
+        GuardRailChange::AllowedImagesCriteria(criteria) => {
+            criteria_replaced(context.policy, catalog::place(activity), criteria)
         }
         GuardRailChange::ScanOnPush(on) => scan_on_push(*on),
         GuardRailChange::RegistryScanning { scan_type, rules } => {
             registry_scanning(scan_type.as_deref(), rules)
         }
         GuardRailChange::TagMutability(mutability) => tag_mutability(mutability),
+        change => doors::judge(activity, context.policy, change),
     };
     match change {
         Change::Kept(why) => Verdict::Pass(why.into()),
@@ -80,28 +83,28 @@ fn allowed_images(state: &str) -> Change {
     }
 }
 
-/// New criteria are a loosening where they admit anybody the policy does not approve. Own images are
-/// never restricted, so criteria that admit nobody else are the tightest there are.
-fn criteria_replaced(policy: &Policy, place: Place<'_>, providers: &[String], criteria: usize) -> Change {
-    let seen = evidence([("providers", json!(providers)), ("criteria", json!(criteria))]);
-    if criteria == 0 {
+/// New criteria are a loosening where any of them admits somebody whom the policy does not approve: they are
+/// alternatives, so each is judged alone. Own images are never restricted, so criteria that admit nobody else
+/// are the tightest there are.
+fn criteria_replaced(policy: &Policy, place: Place<'_>, criteria: &[Criterion]) -> Change {
+    let shown: Vec<Value> = criteria
+        .iter()
+        .take(CRITERIA_SHOWN)
+        .map(|it| json!({"providers": it.providers, "watermarks": it.watermarks, "other_parts": it.others}))
+        .collect();
+    let seen = evidence([("criteria", json!(shown)), ("criteria_count", json!(criteria.len()))]);
+    if criteria.is_empty() {
         return Change::Lowered {
             what: "The criteria of Allowed AMIs were emptied: the event shows none".to_owned(),
             seen,
         };
     }
-    if providers.is_empty() {
-        let what = "The criteria of Allowed AMIs were replaced by some that name no provider: any account's images can fit";
-        return Change::Lowered { what: what.to_owned(), seen };
+    let mut strangers: Vec<String> = Vec::new();
+    for stranger in criteria.iter().flat_map(|criterion| admitted(policy, place, criterion)) {
+        if !strangers.contains(&stranger) {
+            strangers.push(stranger);
+        }
     }
-    let strangers: Vec<String> = providers
-        .iter()
-        .filter(|provider| !approved(policy, place, provider))
-        .map(|provider| match provider.as_str() {
-            "" | "*" => "anybody".to_owned(),
-            account => place.label(account),
-        })
-        .collect();
     if strangers.is_empty() {
         return Change::kept("the new criteria of Allowed AMIs admit only owners that the policy approves");
     }
@@ -114,6 +117,39 @@ fn criteria_replaced(policy: &Policy, place: Place<'_>, providers: &[String], cr
         strangers.join("; ")
     );
     Change::Lowered { what, seen }
+}
+
+/// EC2 allows ten criteria.
+const CRITERIA_SHOWN: usize = 20;
+
+/// Whom one criterion admits, of those that the policy does not approve. Names, dates and scan results narrow
+/// what a provider offers; without a provider anybody can make an image that fits them.
+fn admitted(policy: &Policy, place: Place<'_>, criterion: &Criterion) -> Vec<String> {
+    let stranger = |provider: &str| match provider {
+        "" | "*" => "anybody".to_owned(),
+        account => place.label(account),
+    };
+    if !criterion.providers.is_empty() {
+        let providers = criterion.providers.iter().filter(|provider| !approved(policy, place, provider));
+        return providers.map(|provider| stranger(provider)).collect();
+    }
+    if !criterion.watermarks.is_empty() {
+        // Only the account in a watermark's key can attach it.
+        let listed = |key: &&String| {
+            policy.images.approved.watermarks.iter().any(|rule| {
+                let parts = rule.split_once(':').zip(key.split_once(':'));
+                parts.is_some_and(|((by, pattern), (account, name))| by == account && like(pattern, name))
+            })
+        };
+        let strange = criterion.watermarks.iter().filter(|key| !listed(key));
+        let accounts = strange.map(|key| key.split(':').next().unwrap_or_default());
+        let accounts = accounts.filter(|account| !approved(policy, place, account));
+        return accounts.map(|account| format!("images with a watermark of {}", stranger(account))).collect();
+    }
+    vec![match criterion.others.as_slice() {
+        [] => "anybody (a criterion without any part)".to_owned(),
+        parts => format!("anybody (a criterion with no provider, only {})", parts.join(", ")),
+    }]
 }
 
 /// Whether everything that a provider admits is approved by owner. An approved name does not approve
@@ -220,10 +256,18 @@ fn setting(change: &GuardRailChange) -> &'static str {
     match change {
         GuardRailChange::AllowedImagesDisabled
         | GuardRailChange::AllowedImagesEnabled(_)
-        | GuardRailChange::AllowedImagesCriteria { .. } => "allowed-images",
+        | GuardRailChange::AllowedImagesCriteria(_) => "allowed-images",
         GuardRailChange::ScanOnPush(_) => "scan-on-push",
         GuardRailChange::RegistryScanning { .. } => "registry-scanning",
         GuardRailChange::TagMutability(_) => "tag-mutability",
+        GuardRailChange::AccessGranted { registry: true, .. } => "registry-policy",
+        GuardRailChange::AccessGranted { registry: false, .. } => "repository-policy",
+        GuardRailChange::PullThroughCache { .. } => "pull-through-cache",
+        GuardRailChange::ReplicationTo(_) => "replication",
+        GuardRailChange::ReplicatedFrom { .. } => "replicated-image",
+        GuardRailChange::Signing(_) => "image-signing",
+        GuardRailChange::PublicImagesUnblocked => "image-block-public-access",
+        GuardRailChange::WatermarkDetached { .. } => "image-watermark",
     }
 }
 
@@ -238,7 +282,7 @@ fn restore(activity: &Activity, rail: &GuardRail) -> NextStep {
             "ec2 enable-allowed-images-settings",
             "--allowed-images-settings-state enabled",
         ),
-        GuardRailChange::AllowedImagesCriteria { .. } => {
+        GuardRailChange::AllowedImagesCriteria(_) => {
             steps::aws(activity, "ec2 get-allowed-images-settings", "--output json")
         }
         GuardRailChange::ScanOnPush(_) => repository(
@@ -251,9 +295,12 @@ fn restore(activity: &Activity, rail: &GuardRail) -> NextStep {
         GuardRailChange::TagMutability(_) => {
             repository("ecr put-image-tag-mutability", "--image-tag-mutability IMMUTABLE")
         }
+        change => doors::restore(activity, rail, change),
     };
     let text = match &rail.change {
-        GuardRailChange::AllowedImagesCriteria { .. } | GuardRailChange::RegistryScanning { .. } => {
+        GuardRailChange::AllowedImagesCriteria(_)
+        | GuardRailChange::RegistryScanning { .. }
+        | GuardRailChange::Signing(_) => {
             "If nobody can explain the change, look at the setting and put the old one back."
         }
         _ => "If nobody can explain the change, take it back.",

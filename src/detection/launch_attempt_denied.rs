@@ -96,11 +96,32 @@ fn judge(activity: &Activity, context: &Context<'_>) -> Verdict {
     }
 }
 
-/// Errors that somebody meets who may not, or who wants more than is usual.
+/// Errors that somebody meets who may not, or who wants more than is usual. Capacity and mistakes in the
+/// call are neither.
+const REFUSALS: [&str; 15] = [
+    // Permissions: EC2's own code, and those of policies, keys and services before it.
+    "UnauthorizedOperation",
+    "AccessDenied",
+    "AccessDeniedException",
+    "AuthFailure",
+    "OperationNotPermitted",
+    "NotAuthorized",
+    // The account itself: blocked for abuse, not yet verified, not subscribed to what it wants to use.
+    "Blocked",
+    "PendingVerification",
+    "OptInRequired",
+    // Quotas.
+    "VcpuLimitExceeded",
+    "InstanceLimitExceeded",
+    "MaxSpotInstanceCountExceeded",
+    "MaxSpotFleetRequestCountExceeded",
+    "FleetLimitExceeded",
+    "InvalidAMIID",
+];
+
 fn refused(code: &str) -> bool {
-    matches!(code, "UnauthorizedOperation" | "VcpuLimitExceeded")
-        || code == "InvalidAMIID"
-        || code.starts_with("InvalidAMIID.")
+    // `InvalidAMIID.NotFound`, `Client.` and `Server.` are cut off before.
+    REFUSALS.contains(&code.split('.').next().unwrap_or(code))
 }
 
 /// The most refused launches by the same principal within ten minutes, this one among them. Events
@@ -199,6 +220,13 @@ mod tests {
         for code in [
             "UnauthorizedOperation",
             "VcpuLimitExceeded",
+            "InstanceLimitExceeded",
+            "MaxSpotInstanceCountExceeded",
+            "OptInRequired",
+            "Blocked",
+            "PendingVerification",
+            "AccessDenied",
+            "AuthFailure",
             "InvalidAMIID.NotFound",
             "Client.InvalidAMIID.Malformed",
         ] {

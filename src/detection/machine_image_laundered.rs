@@ -8,8 +8,10 @@ use super::launch::{self, Image};
 use super::origin::{Foreign, Origins, Trail};
 use super::steps;
 use super::{Context, Detection, Match, NextStep, Reason, Stage, Subject, Verdict, evidence, shape};
-use crate::activity::{Action, Activity, Derivation, DerivationKind, Launch, LaunchOutcome, Origin};
+use crate::activity::{Action, Activity, Derivation, DerivationKind, ImageRef, Launch, LaunchOutcome};
+use crate::history::lineage;
 use crate::lookup::FactKey;
+use crate::policy::like_principal;
 use crate::severity::Severity;
 
 pub static DETECTION: Detection = Detection {
@@ -18,7 +20,7 @@ pub static DETECTION: Detection = Detection {
     severity: Severity::High,
     score: 60,
     source: "DET0248 AN0692; public threat reports: copy, then launch",
-    approval: false,
+    approval: true,
     stage: Stage::Event,
     judge,
 };
@@ -46,23 +48,19 @@ fn derived(activity: &Activity, derivation: &Derivation, context: &Context<'_>) 
         ));
     }
     let origins = Origins::new(activity, context);
-    let trail = derivation.origins.iter().fold(Trail::default(), |trail, origin| {
-        trail.and(match origin {
-            Origin::Image { id, region } if region.is_empty() => origins.image(&activity.region, id),
-            Origin::Image { id, region } => origins.image(region, id),
-            Origin::Instance(instance) => origins.instance(instance),
-            Origin::Snapshot(snapshot) => origins.snapshot(&activity.region, snapshot),
-            Origin::Disk(_) => Trail::doubt(Reason::new(
-                "image-from-disk-file",
-                "The image was imported from a disk file: nothing tells whose it is.",
-            )),
-        })
-    });
+    let mut trail = derivation
+        .origins
+        .iter()
+        .fold(Trail::default(), |trail, origin| trail.and(origins.made_from(origin)));
+    if trail.needs.is_empty() && builder(activity, context, activity.principal()) {
+        trail.settle("whoever made it is one of the policy's images.builders");
+    }
     let how = match derivation.kind {
         DerivationKind::Copied => "copied",
         DerivationKind::Created => "created from an instance",
         DerivationKind::Registered => "registered",
         DerivationKind::Imported => "imported",
+        DerivationKind::Restored => "restored from an object of S3",
     };
     let image = derivation.image.as_deref().or(derivation.name.as_deref()).unwrap_or("unknown");
     verdict(activity, trail, |foreign| {
@@ -91,9 +89,16 @@ fn launched(activity: &Activity, launch: &Launch, context: &Context<'_>) -> Verd
     if launch.image.id().is_some_and(|id| catalog::listed(context.policy, id)) {
         return Verdict::Pass("the image's id is listed in the policy".into());
     }
+    if let ImageRef::Disk(disk) = &launch.image {
+        return root_disk(activity, disk, context);
+    }
     let known = match launch::image(activity, launch, context) {
         Image::Known(known) => known,
-        Image::Unknown { reason, .. } => return Verdict::CannotTell(reason),
+        Image::Unknown { .. } => {
+            return Verdict::NotApplicable(
+                "nothing is known of the image; machine-image-not-approved tells that".into(),
+            );
+        }
         Image::Need(keys) => return Verdict::Need(in_time(launch, keys)),
     };
     if catalog::listed(context.policy, &known.fact.image_id) {
@@ -105,13 +110,22 @@ fn launched(activity: &Activity, launch: &Launch, context: &Context<'_>) -> Verd
             return Verdict::NotApplicable("not an own image; machine-image-not-approved judges it".into());
         }
         None => {
-            return Verdict::CannotTell(Reason::new(
-                "image-owner-unknown",
-                "The look-up answered without the image's owner.",
-            ));
+            return Verdict::NotApplicable(
+                "the image's owner is not known; machine-image-not-approved tells that".into(),
+            );
         }
     }
-    let trail = Origins::new(activity, context).behind(&activity.region, known);
+    let origins = Origins::new(activity, context);
+    let id = &known.fact.image_id;
+    let mut trail = origins.behind(&activity.region, known).and(origins.remembered(id));
+    if trail.needs.is_empty() {
+        let mut makers = lineage::makers(activity, context.memory, id);
+        if makers.any(|maker| builder(activity, context, maker)) {
+            trail.settle("whoever made it is one of the policy's images.builders");
+        } else if lineage::was_in_order(activity, context.memory, id) {
+            trail.settle("what stands behind it was in order when it was made");
+        }
+    }
     let image = launch::label(launch, Some(known.fact));
     verdict(activity, trail, |foreign| {
         let mut seen = launch::evidence(launch, Some(known.fact));
@@ -122,6 +136,25 @@ fn launched(activity: &Activity, launch: &Launch, context: &Context<'_>) -> Verd
             foreign.label()
         );
         (image.clone(), summary, seen)
+    })
+}
+
+/// A root volume that was replaced by a snapshot or another volume. A stranger's is judged as a launch is.
+fn root_disk(activity: &Activity, disk: &str, context: &Context<'_>) -> Verdict {
+    let trail = Origins::new(activity, context).disk(disk);
+    if trail.foreign.is_some() {
+        return Verdict::NotApplicable("a stranger's disk; machine-image-not-approved judges it".into());
+    }
+    verdict(activity, trail, |foreign| (disk.to_owned(), foreign.label(), serde_json::Map::new()))
+}
+
+/// Whether the policy lets a principal import, restore, copy and register images.
+fn builder(activity: &Activity, context: &Context<'_>, principal: &str) -> bool {
+    let day = activity.time.date_naive();
+    context.policy.images.builders.iter().any(|builder| {
+        builder.until.is_none_or(|until| day <= until)
+            && (builder.accounts.is_empty() || builder.accounts.contains(&activity.account))
+            && like_principal(&builder.principal, principal, &activity.account)
     })
 }
 

@@ -33,17 +33,20 @@ mod machine_image_not_approved;
 mod miner_process;
 mod mining_pool_connection;
 mod mining_pool_dns;
+mod monitoring_disabled;
 mod network;
 mod new_destination;
 mod offensive_tool;
 mod origin;
 pub(crate) mod owners;
+pub(crate) mod policy_changed;
 pub(crate) mod push;
 pub mod reference;
 pub(crate) mod registry;
 mod repository_risk;
 mod runtime;
 mod scan;
+pub(crate) mod self_check;
 pub mod shape;
 mod steps;
 #[cfg(test)]
@@ -69,6 +72,7 @@ pub static REGISTRY: &[&Detection] = &[
     &miner_process::DETECTION,
     &first_boot_activity::DETECTION,
     &container_first_activity::DETECTION,
+    &monitoring_disabled::DETECTION,
     &machine_image_not_approved::DETECTION,
     &machine_image_laundered::DETECTION,
     &machine_image_name_confusion::DETECTION,
@@ -81,6 +85,8 @@ pub static REGISTRY: &[&Detection] = &[
     &container_image_lookalike::DETECTION,
     &repository_risk::DETECTION,
     &guard_rail_lowered::DETECTION,
+    &policy_changed::DETECTION,
+    &self_check::DETECTION,
     &ecr_scan_critical::DETECTION,
     &machine_image_newly_seen::DETECTION,
     &user_data_changed::DETECTION,

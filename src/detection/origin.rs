@@ -4,13 +4,15 @@
 //! or listed vouches for everything behind it; any other is foreign. What cannot be looked up is a
 //! doubt, and the walk goes on, since a foreign one further back is certain all the same.
 
+use std::cell::Cell;
 use std::collections::VecDeque;
 
 use super::catalog::{self, Known};
 use super::owners::Place;
 use super::{Context, Reason, doubt};
-use crate::activity::Activity;
-use crate::lookup::{Answer, FactKey, ImageFact, Scope};
+use crate::activity::{Activity, Origin};
+use crate::history::lineage;
+use crate::lookup::{Answer, FactKey, ImageFact, Scope, SnapshotFact};
 use crate::partition::Partition;
 
 /// Ancestors looked up for one image, and snapshots for one root.
@@ -67,6 +69,14 @@ impl Trail {
         Self { fine: Some(why), ..Self::default() }
     }
 
+    /// Somebody who is trusted settles every doubt. What is known to be foreign stays so.
+    pub fn settle(&mut self, why: &str) {
+        if !self.doubts.is_empty() {
+            self.doubts.clear();
+            self.fine.get_or_insert_with(|| why.to_owned());
+        }
+    }
+
     /// Both trails: one of several origins being foreign is enough.
     pub fn and(mut self, other: Self) -> Self {
         self.foreign = self.foreign.or(other.foreign);
@@ -86,6 +96,18 @@ pub struct Origins<'a> {
     account: &'a str,
     /// The event's.
     region: &'a str,
+    activity: &'a Activity,
+    /// Steps taken in what is remembered.
+    depth: Cell<usize>,
+}
+
+/// What a snapshot that was made from no volume names as its volume.
+const NO_VOLUME: &str = "vol-ffffffff";
+/// How VM Import describes the snapshots that it makes.
+const IMPORTED: &str = "Created by AWS-VMImport";
+
+fn from_file() -> Reason {
+    Reason::new("image-from-disk-file", "The image was imported from a disk file: nothing tells whose it is.")
 }
 
 /// An image on the way to the root.
@@ -99,7 +121,7 @@ enum Link<'a> {
 
 impl<'a> Origins<'a> {
     pub fn new(activity: &'a Activity, context: &'a Context<'a>) -> Self {
-        Self { context, account: &activity.account, region: &activity.region }
+        Self { context, account: &activity.account, region: &activity.region, activity, depth: Cell::new(0) }
     }
 
     /// From an image that is an origin itself.
@@ -174,7 +196,7 @@ impl<'a> Origins<'a> {
                 };
                 let place = self.place(region);
                 if place.is("self", owner) {
-                    return Trail::default();
+                    return self.own_snapshot(snapshot, fact);
                 }
                 if let Some(why) = catalog::vouched_owner(self.context.policy, place, owner) {
                     return Trail::fine(format!("a snapshot behind it is fine: {why}"));
@@ -191,6 +213,81 @@ impl<'a> Origins<'a> {
                 };
                 Trail { foreign: Some(foreign), ..Trail::default() }
             }
+        }
+    }
+
+    /// An own snapshot: by what is remembered of its making, else by what it says of its volume.
+    fn own_snapshot(&self, snapshot: &str, fact: &SnapshotFact) -> Trail {
+        let remembered = lineage::remembered(self.activity, self.context.memory, snapshot);
+        if !remembered.is_empty() {
+            return self.lineage(&remembered);
+        }
+        let imported = fact.description.as_deref().is_some_and(|text| text.starts_with(IMPORTED));
+        if imported || fact.volume_id.as_deref() == Some(NO_VOLUME) {
+            return Trail::doubt(Reason::new(
+                "snapshot-without-volume",
+                "A snapshot behind the image was copied, imported, or written from outside, and was not made from a \
+                 volume of the account: nothing tells whose disk it is.",
+            ));
+        }
+        Trail::default()
+    }
+
+    /// What is remembered of the making of an image, a snapshot, a volume, or an instance's root disk.
+    pub fn remembered(&self, id: &str) -> Trail {
+        self.lineage(&lineage::remembered(self.activity, self.context.memory, id))
+    }
+
+    fn lineage(&self, details: &[String]) -> Trail {
+        let origins = details.iter().filter_map(|detail| lineage::origin(detail)).take(BOUND);
+        origins.fold(Trail::default(), |trail, (origin, _)| {
+            trail.and(match origin {
+                Origin::Image { id, region } => self.image(&region, &id),
+                // It was asked for what is remembered of it when this was written.
+                Origin::Snapshot(_) | Origin::RemoteSnapshot { .. } | Origin::Volume(_)
+                    if self.depth.get() >= BOUND =>
+                {
+                    Trail::default()
+                }
+                Origin::Snapshot(id) => self.deeper(|| self.snapshot(self.region, &id)),
+                Origin::RemoteSnapshot { id, region } => self.deeper(|| self.snapshot(&region, &id)),
+                Origin::Volume(id) => self.deeper(|| self.remembered(&id)),
+                Origin::Instance(_) => Trail::default(),
+                Origin::Disk(_) => Trail::doubt(from_file()),
+                Origin::Blocks => Trail::doubt(Reason::new(
+                    "snapshot-written-from-outside",
+                    "A snapshot behind the image was written block by block: nothing tells whose disk it is.",
+                )),
+            })
+        })
+    }
+
+    /// One step further in what is remembered, which may turn in circles.
+    fn deeper(&self, look: impl FnOnce() -> Trail) -> Trail {
+        self.depth.set(self.depth.get().saturating_add(1));
+        look()
+    }
+
+    /// What an image or a disk was made from, as the call says it.
+    pub fn made_from(&self, origin: &Origin) -> Trail {
+        match origin {
+            Origin::Image { id, region } if region.is_empty() => self.image(self.region, id),
+            Origin::Image { id, region } => self.image(region, id),
+            // The disk may have been changed since the instance was launched.
+            Origin::Instance(instance) => self.instance(instance).and(self.remembered(instance)),
+            Origin::Snapshot(snapshot) => self.snapshot(self.region, snapshot),
+            Origin::RemoteSnapshot { id, region } => self.snapshot(region, id),
+            Origin::Volume(volume) => self.remembered(volume),
+            Origin::Disk(_) => Trail::doubt(from_file()),
+            Origin::Blocks => self.lineage(&["blocks".to_owned()]),
+        }
+    }
+
+    /// A snapshot or a volume that became a root disk.
+    pub fn disk(&self, id: &str) -> Trail {
+        match id.starts_with("vol-") {
+            true => self.remembered(id),
+            false => self.snapshot(self.region, id),
         }
     }
 

@@ -26,7 +26,11 @@ pub fn of(activity: &Activity) -> Result<&Push, Verdict> {
         let invoked = actor.invoked_by.as_deref().unwrap_or_default();
         let by_ecr =
             ["pullthroughcache.ecr.amazonaws.com", "replication.ecr.amazonaws.com"].contains(&invoked);
-        if by_ecr || actor.is_service() {
+        // The role that replicates belongs to the registry that the image comes from.
+        let from_elsewhere = actor.account.as_ref().is_some_and(|account| {
+            !account.is_empty() && !activity.account.is_empty() && *account != activity.account
+        });
+        if (by_ecr || actor.is_service()) && !from_elsewhere {
             return other("ECR stored it itself, by pull-through cache or replication");
         }
     }

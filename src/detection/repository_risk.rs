@@ -34,9 +34,13 @@ struct Risk<'a> {
 
 fn judge(activity: &Activity, context: &Context<'_>) -> Verdict {
     let repository = match &activity.action {
-        Action::ImagePushed(push) => &push.repository,
+        Action::ImagePushed(push) => push.repository.as_str(),
         Action::ImageScanned(scan) => &scan.repository,
-        _ => return Verdict::NotApplicable("neither a push nor a scan".into()),
+        Action::GuardRailChanged(rail) => match rail.repository() {
+            Some(repository) => repository,
+            None => return Verdict::NotApplicable("the setting is not one of a repository".into()),
+        },
+        _ => return Verdict::NotApplicable("neither a push, nor a scan, nor a repository's setting".into()),
     };
     if !context.memory.is_kept() {
         return Verdict::NotApplicable("no history is kept, so that nothing can be added up".into());
@@ -97,7 +101,7 @@ fn judge(activity: &Activity, context: &Context<'_>) -> Verdict {
         .collect();
     let names: Vec<&str> = counts.keys().copied().collect();
     Verdict::matched(Match {
-        subject: Subject::Repository { repository: repository.clone() },
+        subject: Subject::Repository { repository: repository.to_owned() },
         severity: None,
         summary: format!(
             "Within {} hours, {} about the repository {repository} add up to a score of {}: {}.",

@@ -69,6 +69,15 @@ pub fn tag(text: &str) -> Option<&str> {
     fits.then_some(text)
 }
 
+/// The name or path of an AWS resource: letters, digits and what no shell minds.
+pub fn name(text: &str) -> Option<&str> {
+    let starts = text.bytes().next().is_some_and(|byte| byte.is_ascii_alphanumeric() || byte == b'/');
+    let fits = starts
+        && text.len() <= 512
+        && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._-/:".contains(&byte));
+    fits.then_some(text)
+}
+
 /// A Kubernetes namespace or pod.
 pub fn kubernetes(text: &str) -> Option<&str> {
     let ends = |byte: Option<u8>| byte.is_some_and(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit());

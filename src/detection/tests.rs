@@ -34,10 +34,13 @@ fn the_registry_goes_from_the_most_severe_down() {
 }
 
 #[test]
-fn exactly_two_detections_are_approval_checks() {
+fn exactly_three_detections_are_approval_checks() {
     let checks: Vec<&str> =
         REGISTRY.iter().filter(|detection| detection.approval).map(|detection| detection.id).collect();
-    assert_eq!(checks, ["machine-image-not-approved", "container-image-not-approved"]);
+    assert_eq!(
+        checks,
+        ["machine-image-not-approved", "machine-image-laundered", "container-image-not-approved"]
+    );
 }
 
 #[test]

@@ -128,6 +128,12 @@ fn of_template(change: &TemplateChange) -> Result<Vec<UserDataOf>, Verdict> {
             let name = change.template.name.clone().or_else(|| change.template.id.clone());
             Ok(name.map(UserDataOf::Configuration).into_iter().collect())
         }
+        TemplateKind::Fleet
+        | TemplateKind::ScalingGroup
+        | TemplateKind::ComputeEnvironment
+        | TemplateKind::ImageRecipe => {
+            Err(Verdict::Pass("it names images only: user data is read from its launch template".into()))
+        }
         TemplateKind::SpotInstances | TemplateKind::SpotFleet if !change.user_data => {
             Err(Verdict::Pass("none: no user data was given".into()))
         }

@@ -103,6 +103,7 @@ impl Invocation {
 impl App {
     pub(super) async fn start() -> Result<Self, SettingsError> {
         let settings = Settings::read(|name| std::env::var(name).ok())?;
+        source::watch_over(settings.own_names(std::env::var("AWS_LAMBDA_FUNCTION_NAME").ok()));
         let sdk = crate::aws::load().await?;
         let sns = Sns::new(&sdk, &settings.topic, settings.chat_topic.as_deref(), settings.https);
         let policies = PolicyStore::new(settings.policy.clone(), sdk.clone());

@@ -47,7 +47,7 @@ impl PolicySource {
         whole.then(|| PolicySource::Object { bucket: bucket.to_owned(), key: key.to_owned() })
     }
 
-    fn uri(&self) -> String {
+    pub(super) fn uri(&self) -> String {
         match self {
             PolicySource::Bundled => "the bundled policy".to_owned(),
             PolicySource::File(path) => format!("file:{}", path.display()),

@@ -65,6 +65,18 @@ pub enum SettingsError {
 }
 
 impl Settings {
+    /// Names of the deployment's own parts: its function and with it the stack's prefix, topics, table, policy.
+    pub(super) fn own_names(&self, function: Option<String>) -> Vec<String> {
+        let last = |arn: &str| arn.rsplit([':', '/']).next().unwrap_or(arn).to_owned();
+        // SAM names the function `STACK-Function-...`, and everything else of the stack `STACK-...`.
+        let stack = function.as_deref().and_then(|name| name.split_once("-Function-"));
+        let stack = stack.map(|(stack, _)| stack.to_owned());
+        let topics = std::iter::once(&self.topic).chain(&self.chat_topic).map(|arn| last(arn));
+        let table = self.history_table.as_deref().map(last);
+        let names = function.into_iter().chain(stack).chain(topics).chain(table);
+        names.chain([self.policy.uri()]).filter(|name| !name.is_empty()).collect()
+    }
+
     /// Reads them with the given function, which is `std::env::var` but in tests.
     ///
     /// # Errors

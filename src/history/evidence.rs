@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 
 use super::trail::{MOST_INSTANCES, RAN, label};
-use super::{Kind, Memory, Trace, ecs, place, sight};
+use super::{Kind, Memory, Trace, ecs, lineage, place, sight};
 use crate::activity::{Action, Activity, Launch, LaunchOutcome, Place, WorkloadKind};
 use crate::detection::{Detection, Stage};
 use crate::policy::{Policy, like};
@@ -29,6 +29,7 @@ const BOOT: [&str; 10] =
     ["bash", "sh", "dash", "ash", "zsh", "perl", "python", "python3", "powershell", "pwsh"];
 
 /// A trace to be.
+#[derive(Debug)]
 pub struct Note {
     pub kind: Kind,
     /// Over all regions of the account.
@@ -81,6 +82,11 @@ pub fn notes(
             }
         }
         Action::ImageScanned(scan) => notes.matches(Kind::Repository, &scan.repository, &scan.digest),
+        Action::GuardRailChanged(rail) if rail.failed.is_none() => {
+            if let Some(repository) = rail.repository() {
+                notes.matches(Kind::Repository, repository, "");
+            }
+        }
         Action::WorkloadDeclared(workload) => {
             if let Some((id, label, details)) = ecs::traces(activity, workload) {
                 for detail in &details {
@@ -99,7 +105,9 @@ pub fn notes(
             }
         }
     }
-    notes.notes
+    let mut notes = notes.notes;
+    notes.extend(lineage::notes(activity, memory));
+    notes
 }
 
 /// Children of one index that are remembered; each is a record.

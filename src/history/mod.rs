@@ -23,6 +23,7 @@ pub mod dynamodb;
 pub mod ecs;
 mod evidence;
 mod in_memory;
+pub mod lineage;
 mod memory;
 pub mod place;
 mod record;

@@ -31,6 +31,8 @@ pub enum Kind {
     Digest,
     /// An image index and its children.
     Alias,
+    /// What a snapshot, a volume, an image or an instance's root disk was made from.
+    Origin,
     /// Detections about one repository.
     Repository,
     /// What one principal searched for or attempted.
@@ -43,6 +45,8 @@ pub enum Kind {
     Sweep,
     /// How often an event could not be judged to the end.
     Attempt,
+    /// The policy as it was last loaded.
+    Policy,
 }
 
 impl Kind {
@@ -53,7 +57,7 @@ impl Kind {
             Kind::Claim | Kind::Attempt => TimeDelta::hours(36),
             Kind::Thread | Kind::Storm | Kind::Repository => TimeDelta::days(3),
             // Longer than any first-seen window people ask about.
-            Kind::Sighting | Kind::Watch | Kind::Sweep => TimeDelta::days(400),
+            Kind::Sighting | Kind::Watch | Kind::Sweep | Kind::Origin | Kind::Policy => TimeDelta::days(400),
             // Longer than a sweep goes back.
             Kind::Seen => TimeDelta::days(4),
             Kind::Instance | Kind::Container | Kind::Digest | Kind::Principal => TimeDelta::days(2),
@@ -71,12 +75,14 @@ impl Kind {
             Kind::Container => "container",
             Kind::Digest => "digest",
             Kind::Alias => "alias",
+            Kind::Origin => "origin",
             Kind::Repository => "repository",
             Kind::Principal => "principal",
             Kind::Watch => "watch",
             Kind::Seen => "seen",
             Kind::Sweep => "sweep",
             Kind::Attempt => "attempt",
+            Kind::Policy => "policy",
         }
     }
 }
@@ -127,6 +133,9 @@ pub struct Record {
     pub storm: Option<Storm>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cursor: Option<Cursor>,
+    /// A text that is compared with its next version.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub document: Option<String>,
 }
 
 /// One thing that happened, kept to be joined with others.
@@ -191,6 +200,7 @@ impl Record {
             claim: None,
             storm: None,
             cursor: None,
+            document: None,
         }
     }
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::evidence::{self, Note};
-use super::{Key, Kind, Memory, Record, Trace, ecs, place, seen, sight};
+use super::{Key, Kind, Memory, Record, Trace, ecs, lineage, place, seen, sight};
 use crate::activity::{Action, Activity, LaunchOutcome};
 use crate::detection::Detection;
 use crate::engine::Judgement;
@@ -40,6 +40,12 @@ pub mod label {
     pub const RUNS: &str = "container started";
     /// Something suspicious was done; the detail is what, with a digest also the place.
     pub const ACT: &str = "act";
+    /// What a disk or an image was made from; the detail is [`super::lineage::detail`].
+    pub const MADE_FROM: &str = "made from";
+    /// Who made an image; the detail is the principal.
+    pub const MADE_BY: &str = "made by";
+    /// When an image was made, what stands behind it was looked at and found in order.
+    pub const LOOKED_AT: &str = "origins in order";
     /// The digest of a container's image, and the place.
     pub const DIGEST: &str = "digest";
     /// The index that a digest belongs to, and a digest that belongs to an index.
@@ -50,8 +56,12 @@ pub mod label {
 /// Every record that the activity's detections may read, or that it will write.
 pub fn keys(activity: &Activity) -> Vec<Key> {
     let key = |kind, id: String| Key::new(&activity.account, &activity.region, kind, id);
-    let mut keys = Vec::new();
+    let mut keys: Vec<Key> =
+        lineage::subjects(activity).into_iter().map(|id| key(Kind::Origin, id)).collect();
     match &activity.action {
+        Action::GuardRailChanged(rail) => {
+            keys.extend(rail.repository().map(|repository| key(Kind::Repository, repository.to_owned())));
+        }
         Action::ImageLaunched(launch) => match launch.outcome {
             LaunchOutcome::Succeeded => {
                 keys.push(key(Kind::Principal, searches(activity)));
@@ -166,6 +176,12 @@ pub fn remember(judgement: &Judgement, policy: &Policy, memory: &Memory) -> Vec<
     for note in evidence::notes(activity, &matched, policy, memory) {
         trail.note(note);
     }
+    let passed = judgement.verdicts.iter().any(|(detection, verdict)| {
+        detection.id == LINEAGE_CHECK && matches!(verdict, crate::detection::Verdict::Pass(_))
+    });
+    for note in lineage::looked_at(activity).filter(|_| passed) {
+        trail.note(note);
+    }
     trail.changed.into_values().collect()
 }
 
@@ -219,6 +235,9 @@ fn sightings(activity: &Activity) -> Vec<String> {
         }
     }
 }
+
+/// The detection that judges what an image was made from.
+const LINEAGE_CHECK: &str = "machine-image-laundered";
 
 struct Trail<'a> {
     activity: &'a Activity,

@@ -90,6 +90,8 @@ pub struct SnapshotFact {
     pub owner_id: Option<String>,
     pub owner_alias: Option<String>,
     pub description: Option<String>,
+    /// `vol-ffffffff` where it was copied, imported, or written block by block.
+    pub volume_id: Option<String>,
 }
 
 /// `GetAllowedImagesSettings`.
@@ -114,6 +116,12 @@ pub struct ImageCriterion {
     pub marketplace_product_codes: Vec<String>,
     pub creation_date_condition: Option<MaximumDays>,
     pub deprecation_time_condition: Option<MaximumDays>,
+    /// Keys of watermarks, with `*`: `222233334444:golden-*`.
+    #[serde(deserialize_with = "watermarks")]
+    pub image_watermarks: Vec<String>,
+    /// Parts that only EC2 can judge: scan results, ages of watermarks, and parts that are not known here.
+    #[serde(skip)]
+    pub unread: Vec<String>,
 }
 
 /// A bound in days, under either of the API's two names.

@@ -5,7 +5,7 @@ use serde_json::Value;
 
 use super::Reading;
 use super::envelope::{Envelope, Own};
-use super::fields::{Arn, get, objects, str, text, texts};
+use super::fields::{Arn, account, get, objects, str, text, texts};
 use super::findings;
 use crate::activity::{Action, Activity, GuardRail, GuardRailChange, Scan, ScanSource};
 
@@ -55,6 +55,23 @@ pub(super) fn counted(detail: &Value, envelope: &Envelope<'_>, source: ScanSourc
         counts,
         ..Scan::default()
     }
+}
+
+/// `ECR Replication Action`: an image was stored that came from another registry.
+pub(super) fn replicated(detail: &Value, envelope: &Envelope<'_>) -> Reading {
+    if str(detail, "result").is_some_and(|result| result.to_ascii_uppercase().starts_with("FAIL")) {
+        return Reading::ignored();
+    }
+    let repository = text(detail, "repository-name").unwrap_or_default();
+    let tag = text(detail, "image-tag").map(|tag| format!(":{tag}"));
+    let digest = text(detail, "image-digest").map(|digest| format!("@{digest}"));
+    let change = GuardRailChange::ReplicatedFrom {
+        account: account(detail, "source-account").unwrap_or_default(),
+        region: text(detail, "source-region").unwrap_or_default(),
+        image: format!("{repository}{}", tag.or(digest).unwrap_or_default()),
+    };
+    let rail = GuardRail { change, target: repository, failed: None };
+    Reading::of(vec![envelope.activity(detail, Own::default(), None, None, Action::GuardRailChanged(rail))])
 }
 
 /// `ECR Scan Resource Change`: repositories are scanned more or less often from now on. One change of the

@@ -71,6 +71,7 @@ pub(super) fn read(event: &Value, outer: &Envelope<'_>) -> Reading {
         Some(kind) if is_cloudtrail(kind) => cloudtrail::read(detail, &envelope),
         Some("ECR Image Scan") => ecr_events::scan(detail, &envelope),
         Some("ECR Scan Resource Change") => ecr_events::resource_change(detail, &envelope),
+        Some("ECR Replication Action") => ecr_events::replicated(detail, &envelope),
         Some("ECR Pull Through Cache Action") => pull_through::read(detail, &envelope),
         Some("ECS Task State Change") => ecs_task::read(detail, &envelope),
         Some("GuardDuty Finding") => guardduty::read(detail, &envelope),

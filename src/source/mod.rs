@@ -49,6 +49,7 @@ use serde_json::Value;
 use crate::activity::Activity;
 
 pub use cloudtrail::may_be_judged;
+pub use cloudtrail::monitoring::watch_over;
 pub(crate) use text::parse;
 pub use text::read_bytes;
 pub use trust::{Exporter, LogFormat, LogFormats, Trust};

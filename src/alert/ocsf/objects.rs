@@ -120,12 +120,16 @@ pub fn resources(alert: &Alert, max: usize) -> Vec<Value> {
         }
         Action::ImageDerived(derivation) => {
             resources.extend(derivation.image.iter().map(|id| ec2(activity, "Image", "image", id, TARGET)));
-            resources.extend(derivation.origins.iter().take(max).map(|origin| match origin {
-                Origin::Image { id, .. } => ec2(activity, "Image", "image", id, RELATED),
-                Origin::Instance(id) => ec2(activity, "Instance", "instance", id, RELATED),
-                Origin::Snapshot(id) => ec2(activity, "Snapshot", "snapshot", id, RELATED),
-                Origin::Disk(url) => resource(activity, "Disk image", url, url, RELATED),
-            }));
+            let origins = derivation.origins.iter().take(max);
+            resources.extend(origins.filter_map(|origin| made_from(activity, origin)));
+        }
+        Action::DiskMade(disk) => {
+            resources.push(resource(activity, "Disk", &disk.id, &disk.id, TARGET));
+            resources.extend(made_from(activity, &disk.origin));
+        }
+        Action::VolumeAttached(attachment) => {
+            resources.push(ec2(activity, "Instance", "instance", &attachment.instance, TARGET));
+            resources.push(ec2(activity, "Volume", "volume", &attachment.volume, RELATED));
         }
         Action::ImageShared(share) => {
             resources.push(ec2(activity, "Image", "image", &share.image, TARGET));
@@ -151,6 +155,12 @@ pub fn resources(alert: &Alert, max: usize) -> Vec<Value> {
             let instances = change.instances.iter().take(max);
             resources.extend(instances.map(|id| ec2(activity, "Instance", "instance", id, TARGET)));
         }
+        Action::MonitoringChanged(change) => {
+            resources.push(resource(activity, "Setting", &change.target, &change.target, TARGET));
+        }
+        Action::PolicyChanged(change) => {
+            resources.push(resource(activity, "Policy", &change.location, &change.location, TARGET));
+        }
         Action::ImagesSearched(_) | Action::SelfChecked(_) => {}
         Action::ImagePulled(pull) => {
             resources.push(resource(activity, "Container image", &pull.image.name, &pull.image.name, TARGET));
@@ -175,6 +185,19 @@ pub fn resources(alert: &Alert, max: usize) -> Vec<Value> {
         .retain(|resource| resource.get("uid").and_then(Value::as_str).is_some_and(|uid| !uid.is_empty()));
     resources.truncate(max);
     resources
+}
+
+fn made_from(activity: &Activity, origin: &Origin) -> Option<Value> {
+    Some(match origin {
+        Origin::Image { id, .. } => ec2(activity, "Image", "image", id, RELATED),
+        Origin::Instance(id) => ec2(activity, "Instance", "instance", id, RELATED),
+        Origin::Snapshot(id) | Origin::RemoteSnapshot { id, .. } => {
+            ec2(activity, "Snapshot", "snapshot", id, RELATED)
+        }
+        Origin::Volume(id) => ec2(activity, "Volume", "volume", id, RELATED),
+        Origin::Disk(url) => resource(activity, "Disk image", url, url, RELATED),
+        Origin::Blocks => return None,
+    })
 }
 
 /// Everything that a place names, the narrowest first.

@@ -36,6 +36,8 @@ pub static NOT_APPROVED: Detection = detection(
     Severity::High,
     true,
 );
+pub static SELF_CHECK: Detection =
+    detection("self-check", "Imagewarden cannot see or cannot be heard", Severity::High, false);
 pub static LAUNDERED: Detection =
     detection("machine-image-laundered", "Image made from a foreign image", Severity::High, false);
 pub static DENIED: Detection =
@@ -438,14 +440,14 @@ pub fn self_check() -> Alert {
         command: Some("aws cloudtrail describe-trails".to_owned()),
     };
     let reason = Reason::new(&failure.code, &failure.text);
-    let subject = Subject::Blind { detection: NOT_APPROVED.id.to_owned(), code: failure.code.clone() };
-    let mut found = finding(&NOT_APPROVED, &subject, &failure.text, json!({"failure": failure.text}));
+    let subject = Subject::Blind { detection: SELF_CHECK.id.to_owned(), code: failure.code.clone() };
+    let mut found = finding(&SELF_CHECK, &subject, &failure.text, json!({"failure": failure.text}));
     found.severity = failure.severity;
     found.matched.next_steps = vec![NextStep::new(&failure.remedy, failure.command.clone())];
     let action = Action::SelfChecked(SelfCheck { failures: vec![failure] });
     let activity = Activity { id: "self-check/2026-03-03".to_owned(), ..activity(action, None, None) };
     let mut alert = alert(activity, subject, vec![found]);
-    alert.not_inspected = vec![NotInspected { detection: NOT_APPROVED.id, reason }];
+    alert.not_inspected = vec![NotInspected { detection: SELF_CHECK.id, reason }];
     alert
 }
 

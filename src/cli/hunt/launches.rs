@@ -45,8 +45,12 @@ pub struct Launches(BTreeMap<Key, Launched>);
 pub fn is_unjudged(alert: &Alert) -> bool {
     let mut reasons = alert.findings.iter().flat_map(|finding| &finding.matched.not_inspected);
     matches!(alert.subject, Subject::Unchecked { .. })
-        && matches!(alert.activity.action, Action::ImageLaunched(_))
-        && reasons.all(|reason| for_want_of_facts(&reason.code))
+        && match alert.activity.action {
+            Action::ImageLaunched(_) => reasons.all(|reason| for_want_of_facts(&reason.code)),
+            // Of what an image was made from, a missing origin says something.
+            Action::ImageDerived(_) => reasons.all(|reason| reason.code.ends_with("-not-recorded")),
+            _ => false,
+        }
 }
 
 fn for_want_of_facts(code: &str) -> bool {

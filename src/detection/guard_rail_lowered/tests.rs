@@ -17,9 +17,14 @@ fn commands(found: &Match) -> Vec<&str> {
     found.next_steps.iter().filter_map(|step| step.command.as_deref()).collect()
 }
 
-fn criteria(providers: &[&str], criteria: usize) -> GuardRailChange {
+fn criterion(providers: &[&str]) -> Criterion {
     let providers = providers.iter().map(|provider| (*provider).to_owned()).collect();
-    GuardRailChange::AllowedImagesCriteria { providers, criteria }
+    Criterion { providers, ..Criterion::default() }
+}
+
+/// One criterion with these providers.
+fn criteria(providers: &[&str]) -> GuardRailChange {
+    GuardRailChange::AllowedImagesCriteria(vec![criterion(providers)])
 }
 
 fn scanning(scan_type: Option<&str>, rules: &[(&str, &[&str])]) -> GuardRailChange {
@@ -45,28 +50,54 @@ fn allowed_amis_disabled_or_in_audit_mode_fires_and_enabled_passes() {
 
 #[test]
 fn criteria_that_admit_strangers_fire() {
-    let found = matched(judged(criteria(&["amazon", STRANGER], 1)));
+    let found = matched(judged(criteria(&["amazon", STRANGER])));
     assert!(found.summary.contains(STRANGER), "{}", found.summary);
     assert!(!found.summary.contains("amazon"), "{}", found.summary);
-    matched(judged(criteria(&["aws-marketplace"], 1)));
-    matched(judged(criteria(&["*"], 2)));
+    matched(judged(criteria(&["aws-marketplace"])));
+    matched(judged(criteria(&["*"])));
 }
 
 #[test]
 fn criteria_within_the_policy_pass() {
-    passed(judged(criteria(&["amazon"], 1)));
-    passed(judged(criteria(&["none"], 1)));
-    passed(judged(criteria(&[ACCOUNT, AMAZON], 2)));
+    passed(judged(criteria(&["amazon"])));
+    passed(judged(criteria(&["none"])));
+    passed(judged(criteria(&[ACCOUNT, AMAZON])));
     let policy = policy(&format!("images: {{approved: {{owners: [\"{STRANGER}\"]}}}}"));
-    let event = changed(criteria(&[STRANGER], 1));
+    let event = changed(criteria(&[STRANGER]));
     passed(Given::none().judge(&DETECTION, &event, &policy));
-    matched(Given::none().judge(&DETECTION, &changed(criteria(&["amazon"], 1)), &policy));
+    matched(Given::none().judge(&DETECTION, &changed(criteria(&["amazon"])), &policy));
 }
 
 #[test]
-fn empty_criteria_and_criteria_without_providers_fire() {
-    matched(judged(criteria(&[], 0)));
-    matched(judged(criteria(&[], 2)));
+fn no_criteria_at_all_fire() {
+    matched(judged(GuardRailChange::AllowedImagesCriteria(Vec::new())));
+}
+
+/// Criteria are alternatives: an approved provider in one of them narrows none of the others.
+#[test]
+fn one_criterion_that_names_no_provider_lets_everybody_in() {
+    let parts = ["ImageName", "MarketplaceProductCode", "ScanResultCondition", "SomethingNew"];
+    for others in [Vec::new(), vec![parts[0]], vec![parts[1]], vec![parts[2]], vec![parts[3]], parts.to_vec()]
+    {
+        let others: Vec<String> = others.into_iter().map(str::to_owned).collect();
+        let open = Criterion { others, ..Criterion::default() };
+        let both = GuardRailChange::AllowedImagesCriteria(vec![criterion(&["amazon"]), open]);
+        let found = matched(judged(both));
+        assert!(found.summary.contains("anybody"), "{}", found.summary);
+    }
+    let named = Criterion { others: vec!["ImageName".to_owned()], ..criterion(&["amazon"]) };
+    passed(judged(GuardRailChange::AllowedImagesCriteria(vec![criterion(&["none"]), named])));
+}
+
+#[test]
+fn a_watermark_admits_what_its_account_marks() {
+    let marked = |key: &str| {
+        let watermarks = vec![key.to_owned()];
+        judged(GuardRailChange::AllowedImagesCriteria(vec![Criterion { watermarks, ..Criterion::default() }]))
+    };
+    passed(marked(&format!("{ACCOUNT}:golden-*")));
+    assert!(matched(marked(&format!("{STRANGER}:golden-*"))).summary.contains(STRANGER));
+    matched(marked("*:golden-*"));
 }
 
 #[test]

@@ -1,5 +1,5 @@
 use super::*;
-use crate::activity::ImageRef;
+use crate::activity::{DiskMade, ImageRef, Origin};
 use crate::detection::testing::{self, *};
 use crate::lookup::{Fact, FactValue, ImageFact};
 use crate::policy::Policy;
@@ -176,6 +176,93 @@ fn an_image_of_an_instance_that_ran_a_strangers_image_fires() {
     assert_eq!(cannot_tell(judged(&gone, &event)).code, "instance-not-found");
 }
 
+fn made(id: &str, origin: Origin) -> Activity {
+    later("made", -10, activity(Action::DiskMade(DiskMade { id: id.to_owned(), origin })))
+}
+
+fn known_snapshot(owner: &str, volume: &str) -> Fact {
+    Fact::Known(FactValue::Snapshot(crate::lookup::SnapshotFact {
+        owner_id: Some(owner.to_owned()),
+        volume_id: Some(volume.to_owned()),
+        ..Default::default()
+    }))
+}
+
+fn snapshot_key(region: &str, snapshot: &str) -> FactKey {
+    FactKey::Snapshot { scope: scope(region), snapshot: snapshot.to_owned() }
+}
+
+#[test]
+fn an_image_registered_from_a_copy_of_a_strangers_snapshot_fires() {
+    let theirs = "snap-0cccccccccccccccc";
+    let mut story = Story::watched();
+    let region = "us-east-1".to_owned();
+    story.tell(&made(SNAPSHOT, Origin::RemoteSnapshot { id: theirs.to_owned(), region }));
+    let event = derived_from(DerivationKind::Registered, Origin::Snapshot(SNAPSHOT.to_owned()));
+    let own = Given::none().fact(snapshot_key(REGION, SNAPSHOT), known_snapshot(ACCOUNT, "vol-ffffffff"));
+    let judge = |facts: &crate::lookup::Facts| story.judge(&DETECTION, &event, &Policy::default(), facts);
+    assert_eq!(needed(judge(own.facts())), [snapshot_key("us-east-1", theirs)]);
+    let gone = Given(own.facts().clone()).fact(snapshot_key("us-east-1", theirs), Fact::Absent);
+    assert_eq!(cannot_tell(judge(gone.facts())).code, "snapshot-not-found");
+    let ours = Given(own.facts().clone())
+        .fact(snapshot_key("us-east-1", theirs), known_snapshot(ACCOUNT, "vol-0123456789abcdef0"));
+    passed(judge(ours.facts()));
+    let given = own.fact(snapshot_key("us-east-1", theirs), known_snapshot(STRANGER, "vol-ffffffff"));
+    assert_eq!(matched(judge(given.facts())).evidence["source_snapshot"], theirs);
+}
+
+/// A volume of the account gives the last snapshot an honest look.
+#[test]
+fn a_strangers_snapshot_is_followed_through_a_volume_to_the_launch() {
+    let theirs = "snap-0cccccccccccccccc";
+    let mut story = Story::watched();
+    story.tell(&made("vol-0123456789abcdef0", Origin::Snapshot(theirs.to_owned())));
+    story.tell(&later("e2", -8, made(SNAPSHOT, Origin::Volume("vol-0123456789abcdef0".to_owned()))));
+    let registered = derived_from(DerivationKind::Registered, Origin::Snapshot(SNAPSHOT.to_owned()));
+    story.tell(&later("e3", -6, registered));
+    let launch = testing::launched(launch(COPY));
+    let image = ImageFact { snapshots: vec![SNAPSHOT.to_owned()], ..image(COPY, ACCOUNT) };
+    let given = Given::none()
+        .image(image)
+        .ancestry(COPY, &[(COPY, None)])
+        .fact(snapshot_key(REGION, SNAPSHOT), known_snapshot(ACCOUNT, "vol-0123456789abcdef0"))
+        .snapshot(theirs, STRANGER);
+    let found = matched(story.judge(&DETECTION, &launch, &Policy::default(), given.facts()));
+    assert_eq!(found.evidence["source_snapshot"], theirs);
+}
+
+#[test]
+fn a_snapshot_that_came_from_no_volume_is_a_doubt_and_an_ordinary_one_is_none() {
+    let registered = ImageFact { snapshots: vec![SNAPSHOT.to_owned()], ..image(AMI, ACCOUNT) };
+    let given = |volume: &str| {
+        Given::none()
+            .image(registered.clone())
+            .ancestry(AMI, &[(AMI, None)])
+            .fact(snapshot_key(REGION, SNAPSHOT), known_snapshot(ACCOUNT, volume))
+    };
+    let doubt = cannot_tell(judged(&given("vol-ffffffff"), &own_launch()));
+    assert_eq!(doubt.code, "snapshot-without-volume");
+    passed(judged(&given("vol-0123456789abcdef0"), &own_launch()));
+}
+
+/// Packer copies a temporary image to encrypt it, and deregisters that one.
+#[test]
+fn a_copy_whose_own_source_was_deregistered_later_stays_quiet() {
+    let mut story = Story::watched();
+    let copy = copied(REGION);
+    let given = Given::none().image(image(SOURCE, ACCOUNT)).ancestry(SOURCE, &[(SOURCE, None)]);
+    story.tell_judged(&DETECTION, &later("copy", -60, copy), given.facts());
+    let gone = Given::none()
+        .image(image(COPY, ACCOUNT))
+        .ancestry(COPY, &[(COPY, None), (SOURCE, None)])
+        .no_image(SOURCE, Fact::Absent);
+    let launch = testing::launched(launch(COPY));
+    passed(story.judge(&DETECTION, &launch, &Policy::default(), gone.facts()));
+    let unseen = Story::watched();
+    let doubt = cannot_tell(unseen.judge(&DETECTION, &launch, &Policy::default(), gone.facts()));
+    assert_eq!(doubt.code, "ancestor-not-found");
+}
+
 #[test]
 fn one_foreign_origin_of_several_is_enough() {
     let second = "snap-0bbbbbbbbbbbbbbbb";
@@ -247,4 +334,31 @@ fn an_ancestry_that_turns_in_circles_ends() {
     let back = ImageFact { source_image_id: Some(AMI.to_owned()), ..image(SOURCE, ACCOUNT) };
     let given = Given::none().image(circle).image(back).ancestry_fact(AMI, denied());
     assert_eq!(cannot_tell(judged(&given, &own_launch())).code, "ancestry-lookup-denied");
+}
+
+#[test]
+fn a_listed_builder_settles_what_cannot_be_told_but_no_stranger() {
+    let imported = derived_from(DerivationKind::Imported, Origin::Disk("s3://bucket/disk.vmdk".to_owned()));
+    let listed = |principal: &str| policy(&format!("images: {{builders: [{{principal: \"{principal}\"}}]}}"));
+    let judge =
+        |event: &Activity, principal: &str| Given::none().judge(&DETECTION, event, &listed(principal));
+    passed(judge(&imported, "arn:aws:iam::*:role/ci/*"));
+    passed(judge(&imported, "arn:aws:iam::any:role/ci/build"));
+    for other in ["arn:aws:iam::666677778888:role/ci/*", "arn:*", "arn:aws:iam::*:role/*/x"] {
+        cannot_tell(judge(&imported, other));
+    }
+    let given = Given::none().image(image(SOURCE, STRANGER));
+    matched(given.judge(&DETECTION, &copied(REGION), &listed("arn:aws:iam::*:role/ci/*")));
+    // What was imported then may be launched by anybody.
+    let mut story = Story::watched();
+    story.tell(&later("import", -60, imported));
+    let snapshot = ImageFact { snapshots: vec![SNAPSHOT.to_owned()], ..image(COPY, ACCOUNT) };
+    let given = Given::none()
+        .image(snapshot)
+        .ancestry(COPY, &[(COPY, None)])
+        .fact(snapshot_key(REGION, SNAPSHOT), known_snapshot(ACCOUNT, "vol-ffffffff"));
+    let launch = testing::launched(launch(COPY));
+    let policy = listed("arn:aws:iam::*:role/ci/*");
+    passed(story.judge(&DETECTION, &launch, &policy, given.facts()));
+    cannot_tell(story.judge(&DETECTION, &launch, &Policy::default(), given.facts()));
 }

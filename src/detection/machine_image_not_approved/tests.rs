@@ -163,3 +163,48 @@ fn an_attackers_words_never_enter_a_command() {
     let found = matched(given.judge(&DETECTION, &event, &Policy::default()));
     assert!(found.next_steps.iter().all(|step| step.command.is_none()), "{:?}", found.next_steps);
 }
+
+/// The instance runs something else from then on, though it was launched from an approved image.
+#[test]
+fn a_root_volume_replaced_by_a_strangers_snapshot_is_a_launch_of_it() {
+    let snapshot = "snap-0aaaaaaaaaaaaaaaa";
+    let event = launched(Launch { image: ImageRef::Disk(snapshot.to_owned()), ..launch(AMI) });
+    let judge = |given: Given| given.judge(&DETECTION, &event, &Policy::default());
+    assert_eq!(needed(judge(Given::none())).len(), 1);
+    let found = matched(judge(Given::none().snapshot(snapshot, STRANGER)));
+    assert!(found.summary.contains(INSTANCE) && found.summary.contains(STRANGER), "{}", found.summary);
+    passed(judge(Given::none().snapshot(snapshot, ACCOUNT)));
+}
+
+#[test]
+fn a_strangers_disk_attached_as_the_root_is_told_when_attached_and_when_started() {
+    use crate::activity::{Attachment, DiskMade, Origin};
+    let theirs = "snap-0aaaaaaaaaaaaaaaa";
+    let volume = "vol-0aaaaaaaaaaaaaaaa";
+    let attach = |device: &str| {
+        activity(Action::VolumeAttached(Attachment {
+            volume: volume.to_owned(),
+            instance: INSTANCE.to_owned(),
+            device: device.to_owned(),
+            failed: None,
+        }))
+    };
+    let mut story = Story::watched();
+    let made = DiskMade { id: volume.to_owned(), origin: Origin::Snapshot(theirs.to_owned()) };
+    story.tell(&later("e1", -9, activity(Action::DiskMade(made))));
+    let given = Given::none().snapshot(theirs, STRANGER);
+    let judge = |story: &Story, event: &Activity, given: &Given| {
+        story.judge(&DETECTION, event, &Policy::default(), given.facts())
+    };
+    matched(judge(&story, &attach("/dev/xvda"), &given));
+    not_applicable(judge(&story, &attach("/dev/sdf"), &given));
+    passed(judge(&story, &attach("/dev/sda1"), &Given::none().snapshot(theirs, ACCOUNT)));
+    let start = activity(Action::InstanceStarted(InstanceChange {
+        instances: vec![INSTANCE.to_owned()],
+        failed: None,
+    }));
+    passed(judge(&story, &start, &given));
+    story.tell(&later("e2", -5, attach("/dev/xvda")));
+    let found = matched(judge(&story, &start, &given));
+    assert_eq!(found.evidence["source_snapshot"], theirs);
+}

@@ -69,11 +69,21 @@ impl Story {
 
     /// Remembers an event that these detections matched.
     pub fn tell_with(&mut self, event: &Activity, matched: &[&str]) {
-        let memory = self.memory(event);
         let verdicts = matched
             .iter()
             .map(|id| (crate::detection::find(id).unwrap(), Verdict::matched(any_match())))
             .collect();
+        self.remember(event, verdicts);
+    }
+
+    /// Remembers an event with what one detection says of it.
+    pub fn tell_judged(&mut self, detection: &'static Detection, event: &Activity, facts: &Facts) {
+        let verdict = self.judge(detection, event, &Policy::default(), facts);
+        self.remember(event, vec![(detection, verdict)]);
+    }
+
+    fn remember(&mut self, event: &Activity, verdicts: Vec<(&'static Detection, Verdict)>) {
+        let memory = self.memory(event);
         let judgement = crate::engine::Judgement {
             activity: std::sync::Arc::new(event.clone()),
             verdicts,

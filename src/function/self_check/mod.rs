@@ -1,6 +1,7 @@
 //! The self-check: once a day, whether it can see at all, and whether anybody would hear of it. What
 //! fails is an alert, one a day for each reason.
 
+mod policy;
 mod subscriptions;
 mod sweeps;
 mod trails;
@@ -17,12 +18,12 @@ use super::tell;
 use crate::activity::{Action, Activity, CheckFailure, Cloud, SelfCheck};
 use crate::alert;
 use crate::aws::{Cause, Failure};
-use crate::detection::{self, Reason, Verdict};
+use crate::detection::{self, Context};
 use crate::engine::Judgement;
+use crate::history::Memory;
+use crate::lookup::Facts;
+use crate::policy::Policy;
 use crate::severity::Severity;
-
-/// The check that is blind when this one fails: what alerts about it are filed under.
-const BLINDED: &str = "machine-image-not-approved";
 
 /// What a self-check came to: part of the reply and of the log.
 #[derive(Debug, Clone, Default, Serialize)]
@@ -96,22 +97,38 @@ pub(super) async fn run(app: Arc<App>, invocation: &Arc<Invocation>) -> Result<C
         invocation.count(|tally| tally.latencies.clear());
         results.into_iter().fold(Ok(()), Result::and)?;
     }
+    if let Some(store) = invocation.store.as_ref().filter(|_| !invocation.current.load_failed) {
+        let (location, current) = (app.settings.policy.uri(), &invocation.current);
+        let place = (account, region);
+        let (judgement, remembered) = policy::compare(store, place, &location, &current.policy, now).await?;
+        if let Some(judgement) = judgement {
+            let told = alert::alerts(&judgement, &current.policy, current.note.as_deref());
+            let judged =
+                Judged { activity: judgement.activity, told, unavailable: Vec::new(), attempt: None };
+            let results = tell::all(&app, vec![Ok(judged)], invocation).await;
+            results.into_iter().fold(Ok(()), Result::and)?;
+        }
+        // Only what was told is remembered.
+        if let Some(remembered) = remembered {
+            remembered.save(store, now).await?;
+        }
+    }
     let line = serde_json::to_string(&checked).unwrap_or_default();
     tracing::info!(self_check = line, "checked itself");
     Ok(checked)
 }
 
-/// Told as what any approval check tells that cannot see. Its time is the day's beginning: the same
-/// failure is told once a day however often it is looked for.
+/// What the detection `self-check` makes of it. Its time is the day's beginning: the same failure is told once a
+/// day however often it is looked for.
 fn judgement(
     account: &str,
     region: &str,
     now: chrono::DateTime<Utc>,
     checked: &Checked,
 ) -> Option<Judgement> {
-    let detection = detection::find(BLINDED).filter(|_| !checked.failures.is_empty())?;
-    let reasons = checked.failures.iter().map(|failure| Reason::new(&failure.code, &failure.text));
-    let verdicts = reasons.map(|reason| (detection, Verdict::CannotTell(reason))).collect();
+    if checked.failures.is_empty() {
+        return None;
+    }
     let activity = Activity {
         id: format!("self-check/{}", now.format("%Y-%m-%d")),
         time: now.date_naive().and_time(NaiveTime::MIN).and_utc(),
@@ -125,5 +142,15 @@ fn judgement(
         api: None,
         action: Action::SelfChecked(SelfCheck { failures: checked.failures.clone() }),
     };
+    let verdict = (detection::self_check::DETECTION.judge)(
+        &activity,
+        &Context {
+            policy: Policy::bundled(),
+            facts: &Facts::default(),
+            memory: &Memory::none(),
+            matches: &[],
+        },
+    );
+    let verdicts = vec![(&detection::self_check::DETECTION, verdict)];
     Some(Judgement { activity: Arc::new(activity), verdicts, unavailable: Vec::new() })
 }

@@ -34,6 +34,12 @@ pub(super) fn image(image: ec2::Image) -> ImageFact {
             .into_iter()
             .filter_map(|code| code.product_code_id)
             .collect(),
+        watermarks: image
+            .image_watermarks
+            .unwrap_or_default()
+            .into_iter()
+            .filter_map(|watermark| watermark.watermark_key)
+            .collect(),
         tags: tags(image.tags),
         watermarks: watermarks(image.image_watermarks),
     }
@@ -75,11 +81,38 @@ pub(super) fn snapshot(snapshot: ec2::Snapshot) -> SnapshotFact {
         owner_id: snapshot.owner_id,
         owner_alias: snapshot.owner_alias,
         description: snapshot.description,
+        volume_id: snapshot.volume_id,
     }
 }
 
 pub(super) fn allowed_images(setting: GetAllowedImagesSettingsOutput) -> AllowedImages {
+    let unread = |criterion: &ec2::ImageCriterion| {
+        let mut unread: Vec<String> =
+            criterion.scan_result_condition.iter().map(|_| "ScanResultCondition".to_owned()).collect();
+        for watermark in criterion.image_watermarks.iter().flatten() {
+            let bounds = [
+                ("SourceImageRegion", watermark.source_image_region.is_some()),
+                (
+                    "MaximumDaysSinceSourceImageCreated",
+                    watermark.maximum_days_since_source_image_created.is_some(),
+                ),
+                (
+                    "MaximumDaysSinceWatermarkCreated",
+                    watermark.maximum_days_since_watermark_created.is_some(),
+                ),
+            ];
+            unread.extend(bounds.into_iter().filter(|(_, set)| *set).map(|(part, _)| part.to_owned()));
+        }
+        unread
+    };
     let criterion = |criterion: ec2::ImageCriterion| ImageCriterion {
+        unread: unread(&criterion),
+        image_watermarks: criterion
+            .image_watermarks
+            .unwrap_or_default()
+            .into_iter()
+            .filter_map(|watermark| watermark.watermark_key)
+            .collect(),
         image_providers: criterion.image_providers.unwrap_or_default(),
         image_names: criterion.image_names.unwrap_or_default(),
         marketplace_product_codes: criterion.marketplace_product_codes.unwrap_or_default(),

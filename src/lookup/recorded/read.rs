@@ -237,30 +237,41 @@ fn ancestry(answer: &Map<String, Value>, entries: Value, layer: &mut Layer, told
     }
 }
 
-fn allowed_images(mut answer: Map<String, Value>, layer: &mut Layer, told: &mut Problems) {
+fn allowed_images(answer: Map<String, Value>, layer: &mut Layer, told: &mut Problems) {
     const PARTS: &[&str] = &[
         "ImageProviders",
         "ImageNames",
         "MarketplaceProductCodes",
         "CreationDateCondition",
         "DeprecationTimeCondition",
+        "ImageWatermarks",
     ];
     // A criterion approves what all of its parts allow. With a part that cannot be judged it would
-    // approve too much, so it approves nothing.
-    if let Some(Value::Array(criteria)) = answer.get_mut("ImageCriteria") {
-        criteria.retain(|criterion| {
+    // approve too much, so what it says of an image cannot be told.
+    let mut unread: Vec<Vec<String>> = Vec::new();
+    if let Some(Value::Array(criteria)) = answer.get("ImageCriteria") {
+        for criterion in criteria {
             let parts = criterion.as_object().into_iter().flat_map(|parts| parts.keys());
-            let unknown: Vec<&String> = parts.filter(|part| !PARTS.contains(&part.as_str())).collect();
-            if let Some(part) = unknown.first() {
+            let mut unknown: Vec<String> =
+                parts.filter(|part| !PARTS.contains(&part.as_str())).cloned().collect();
+            for part in unknown.iter().filter(|part| *part != "ScanResultCondition") {
                 told.add(format!(
-                    "a criterion of ImageCriteria has an unknown part `{part}`, and is left out"
+                    "a criterion of ImageCriteria has an unknown part `{part}`: what it admits cannot be told"
                 ));
             }
-            unknown.is_empty()
-        });
+            let watermarks = criterion.get("ImageWatermarks").and_then(Value::as_array).into_iter().flatten();
+            let bounds = watermarks.filter_map(Value::as_object).flat_map(|watermark| watermark.keys());
+            unknown.extend(bounds.filter(|part| *part != "WatermarkKey").cloned());
+            unread.push(unknown);
+        }
     }
     let setting = match serde_json::from_value::<AllowedImages>(Value::Object(answer)) {
-        Ok(setting) => Entry::Read(setting),
+        Ok(mut setting) => {
+            for (criterion, unread) in setting.image_criteria.iter_mut().zip(unread) {
+                criterion.unread = unread;
+            }
+            Entry::Read(setting)
+        }
         Err(error) => {
             told.add(format!("the Allowed AMIs setting cannot be read: {error}"));
             Entry::Broken

@@ -166,7 +166,7 @@ fn the_allowed_images_setting_is_read_on_and_off() {
 
 /// It could only approve more than its author meant.
 #[test]
-fn a_criterion_that_cannot_be_judged_approves_nothing() {
+fn a_criterion_with_a_part_that_cannot_be_judged_keeps_that_part() {
     let folder = folder(&[(
         "a.json",
         json!({"State": "enabled", "ImageCriteria": [
@@ -177,7 +177,8 @@ fn a_criterion_that_cannot_be_judged_approves_nothing() {
     let recorded = Recorded::open(folder.path()).unwrap();
     let key = FactKey::AllowedImages { scope: scope() };
     let Fact::Known(FactValue::AllowedImages(setting)) = recorded.fact(&key) else { panic!() };
-    assert_eq!(setting.image_criteria.len(), 1);
+    assert!(setting.image_criteria[0].unread.is_empty());
+    assert_eq!(setting.image_criteria[1].unread, ["SomethingNewCondition"]);
     assert!(recorded.problems()[0].contains("unknown part `SomethingNewCondition`"));
 }
 

@@ -2,17 +2,28 @@
 
 use serde_json::Value;
 
-use super::{Record, guard, image, instance, template as templates};
+use super::{Record, disk, guard, image, instance, template as templates};
 use crate::activity::{Action, Activity, ImageRef, Instance, Launch, LaunchOutcome, TemplateRef};
 use crate::source::fields::{any, count, find, get, list, list_of, objects, text, text_at};
 
 /// The calls of EC2 that are read: those of [`read`].
-pub(super) const OPERATIONS: [&str; 18] = [
+pub(super) const OPERATIONS: [&str; 31] = [
     "RunInstances",
     "CopyImage",
     "CreateImage",
     "RegisterImage",
     "ImportImage",
+    "ImportSnapshot",
+    "CreateRestoreImageTask",
+    "CopySnapshot",
+    "CreateSnapshot",
+    "CreateSnapshots",
+    "CreateVolume",
+    "CopyVolumes",
+    "AttachVolume",
+    "CreateReplaceRootVolumeTask",
+    "DisableImageBlockPublicAccess",
+    "DetachImageWatermark",
     "ModifyImageAttribute",
     "DisableAllowedImagesSettings",
     "EnableAllowedImagesSettings",
@@ -26,6 +37,8 @@ pub(super) const OPERATIONS: [&str; 18] = [
     "ModifyLaunchTemplate",
     "RequestSpotInstances",
     "RequestSpotFleet",
+    "CreateFleet",
+    "ModifyFleet",
 ];
 
 pub(super) fn read(record: &Record<'_>) -> Vec<Activity> {
@@ -33,7 +46,18 @@ pub(super) fn read(record: &Record<'_>) -> Vec<Activity> {
         "RunInstances" => {
             launches(record).into_iter().map(|it| record.by_caller(Action::ImageLaunched(it))).collect()
         }
-        "CopyImage" | "CreateImage" | "RegisterImage" | "ImportImage" => image::derived(record),
+        "CopyImage"
+        | "CreateImage"
+        | "RegisterImage"
+        | "ImportImage"
+        | "ImportSnapshot"
+        | "CreateRestoreImageTask" => image::derived(record),
+        "CopySnapshot" | "CreateSnapshot" | "CreateSnapshots" | "CreateVolume" | "CopyVolumes" => {
+            disk::made(record)
+        }
+        "AttachVolume" => disk::attached(record),
+        "CreateReplaceRootVolumeTask" => disk::root_replaced(record),
+        "DisableImageBlockPublicAccess" | "DetachImageWatermark" => guard::of_images(record),
         "ModifyImageAttribute" => image::shared(record),
         "DisableAllowedImagesSettings"
         | "EnableAllowedImagesSettings"
@@ -46,6 +70,7 @@ pub(super) fn read(record: &Record<'_>) -> Vec<Activity> {
         }
         "RequestSpotInstances" => templates::spot_instances(record),
         "RequestSpotFleet" => templates::spot_fleet(record),
+        "CreateFleet" | "ModifyFleet" => templates::fleet(record),
         _ => Vec::new(),
     }
 }

@@ -9,13 +9,20 @@ use crate::source::fields::{Arn, account, get, list_of, objects, text, text_at};
 use crate::source::findings;
 
 /// The calls of ECR that are read.
-pub(super) const OPERATIONS: [&str; 6] = [
+pub(super) const OPERATIONS: [&str; 13] = [
     "PutImage",
     "BatchGetImage",
     "DescribeImageScanFindings",
     "PutImageScanningConfiguration",
     "PutRegistryScanningConfiguration",
     "PutImageTagMutability",
+    "PutRegistryPolicy",
+    "SetRepositoryPolicy",
+    "CreatePullThroughCacheRule",
+    "UpdatePullThroughCacheRule",
+    "PutReplicationConfiguration",
+    "PutSigningConfiguration",
+    "DeleteSigningConfiguration",
 ];
 
 pub(super) fn read(record: &Record<'_>, public: bool) -> Vec<Activity> {
@@ -26,6 +33,13 @@ pub(super) fn read(record: &Record<'_>, public: bool) -> Vec<Activity> {
         "PutImageScanningConfiguration" => guard::scan_on_push(record, repository(record)),
         "PutRegistryScanningConfiguration" => guard::registry_scanning(record, registry(record)),
         "PutImageTagMutability" => guard::tag_mutability(record, repository(record)),
+        "PutRegistryPolicy" => guard::access(record, true, registry(record)),
+        "SetRepositoryPolicy" => guard::access(record, false, repository(record)),
+        "CreatePullThroughCacheRule" | "UpdatePullThroughCacheRule" => {
+            guard::pull_through_cache(record, registry(record))
+        }
+        "PutReplicationConfiguration" => guard::replication(record, registry(record)),
+        "PutSigningConfiguration" | "DeleteSigningConfiguration" => guard::signing(record, registry(record)),
         _ => Vec::new(),
     }
 }
@@ -76,8 +90,8 @@ fn push(record: &Record<'_>, public: bool) -> Push {
     let artifact = match &manifest {
         Some(manifest) => manifest.artifact,
         None if media_type.as_deref().is_some_and(manifest::is_index) => Artifact::Index,
-        // Left out for its size, or broken: only then is the tag asked.
-        None => tag.as_deref().map_or(Artifact::Image, manifest::artifact_of_tag),
+        // Left out for its size, or broken. The tag is chosen by whoever pushes, and proves nothing.
+        None => Artifact::Image,
     };
     let (declared, children) = manifest.map(|it| (it.media_type, it.children)).unwrap_or_default();
     Push {

@@ -11,8 +11,10 @@ use crate::source::fields::{any, at, count, flag, get, list, objects, text, text
 /// CPU units of one virtual CPU.
 const UNITS: f64 = 1024.0;
 
-pub(super) const OPERATIONS: [&str; 7] = [
+pub(super) const OPERATIONS: [&str; 9] = [
     "RegisterTaskDefinition",
+    "RegisterDaemonTaskDefinition",
+    "CreateTaskSet",
     "RunTask",
     "StartTask",
     "CreateService",
@@ -23,9 +25,9 @@ pub(super) const OPERATIONS: [&str; 7] = [
 
 pub(super) fn read(record: &Record<'_>) -> Vec<Activity> {
     let workload = match record.operation {
-        "RegisterTaskDefinition" => task_definition(record),
+        "RegisterTaskDefinition" | "RegisterDaemonTaskDefinition" => task_definition(record),
         "RunTask" | "StartTask" => task(record),
-        "CreateService" | "UpdateService" => service(record),
+        "CreateService" | "UpdateService" | "CreateTaskSet" => service(record),
         "CreateCluster" => cluster(record),
         "ExecuteCommand" => command(record),
         _ => return Vec::new(),
@@ -137,9 +139,10 @@ fn task(record: &Record<'_>) -> Workload {
 }
 
 fn service(record: &Record<'_>) -> Workload {
-    let answer = record.response.and_then(|response| get(response, "service"));
+    let answer = record.response.and_then(|response| any(response, &["service", "taskSet"]));
     let answered = |key: &str| text(answer?, key);
     let asked = record.asked(&["serviceName"]).or_else(|| record.asked(&["service"]));
+    let asked = asked.or_else(|| answered("serviceArn"));
     let name = answered("serviceName").or_else(|| Some(short(&asked?).to_owned()));
     let wanted = record.request.and_then(|request| number(request, "desiredCount"));
     Workload {

@@ -17,6 +17,7 @@ pub(super) fn derived(record: &Record<'_>) -> Vec<Activity> {
         "CopyImage" => (DerivationKind::Copied, copied(record)),
         "CreateImage" => (DerivationKind::Created, created(record)),
         "RegisterImage" => (DerivationKind::Registered, registered(record)),
+        "CreateRestoreImageTask" => (DerivationKind::Restored, restored(record)),
         _ => (DerivationKind::Imported, imported(record)),
     };
     vec![record.by_caller(Action::ImageDerived(Derivation {
@@ -50,6 +51,12 @@ fn imported(record: &Record<'_>) -> Vec<Origin> {
     let Some(request) = record.request else { return Vec::new() };
     let containers = any(request, &["diskContainerSet", "diskContainers", "diskContainer"]);
     containers.map(list).unwrap_or_default().into_iter().filter_map(disk).collect()
+}
+
+/// An image kept as an object of S3: nothing tells who wrote it.
+fn restored(record: &Record<'_>) -> Vec<Origin> {
+    let Some(bucket) = record.asked(&["bucket"]) else { return Vec::new() };
+    vec![Origin::Disk(format!("s3://{bucket}/{}", record.asked(&["objectKey"]).unwrap_or_default()))]
 }
 
 fn disk(container: &Value) -> Option<Origin> {

@@ -1,15 +1,19 @@
 //! Image manifests: what a pushed document describes, by its content.
 //!
-//! Signatures and attestations are pushed beside the images they speak of and nothing runs from them, so
-//! they raise nothing. Whoever pushes chooses every word of a manifest; so it counts as an image unless
-//! every layer says that it is something else, and is no larger than such a thing would be.
+//! Signatures and attestations are pushed beside the images that they describe, and nothing runs from them, so
+//! they raise no alert. Whoever pushes chooses every word of a manifest. So a manifest counts as an image
+//! unless every layer has a media type on the list of metadata types, and the whole is no larger than
+//! metadata can be.
+
+use std::collections::HashMap;
+use std::sync::LazyLock;
 
 use serde_json::Value;
 
 use crate::activity::Artifact;
-use crate::source::fields::{count, get, list_of, str};
+use crate::source::fields::{get, list_of, str};
 
-/// Signatures are a few hundred bytes, attestations and bills of materials a few megabytes.
+/// Bytes. Signatures have a few hundred, attestations, bills of materials and Helm charts a few megabytes.
 const MAX_METADATA: u64 = 16 * 1024 * 1024;
 
 pub(super) struct Manifest {
@@ -36,21 +40,6 @@ pub(super) fn is_index(media_type: &str) -> bool {
     media_type.contains("image.index") || media_type.contains("manifest.list")
 }
 
-/// What the tag forms of cosign say, for manifests that the event left out.
-pub(super) fn artifact_of_tag(tag: &str) -> Artifact {
-    let Some((digest, suffix)) = tag.strip_prefix("sha256-").and_then(|rest| rest.split_once('.')) else {
-        return Artifact::Image;
-    };
-    if digest.len() != 64 || !digest.bytes().all(|byte| byte.is_ascii_hexdigit()) {
-        return Artifact::Image;
-    }
-    match suffix {
-        "sig" => Artifact::Signature,
-        "att" | "sbom" => Artifact::Attestation,
-        _ => Artifact::Image,
-    }
-}
-
 fn artifact(manifest: &Value) -> Artifact {
     let layers: Vec<&Value> =
         ["layers", "blobs", "fsLayers"].iter().flat_map(|key| list_of(manifest, key)).collect();
@@ -59,61 +48,52 @@ fn artifact(manifest: &Value) -> Artifact {
     {
         return Artifact::Index;
     }
-    let config = get(manifest, "config").and_then(|config| str(config, "mediaType"));
-    let image_config = config.is_none_or(is_image_config);
-    let mut kinds: Vec<Layer> = layers.iter().map(|layer| Layer::of(str(layer, "mediaType"))).collect();
-    if layers.is_empty() && !image_config {
-        // Nothing but what it calls itself.
-        kinds.push(str(manifest, "artifactType").map_or(Layer::Other, |kind| Layer::of(Some(kind))));
+    if layers.is_empty() {
+        // Nothing but what it calls itself. Only a configuration of a listed type is none of an image's: an
+        // image from scratch may have no layer.
+        let config = get(manifest, "config").and_then(|config| str(config, "mediaType"));
+        return match (config.and_then(metadata), str(manifest, "artifactType").and_then(metadata)) {
+            (None, _) => Artifact::Image,
+            (Some(_), Some(artifact)) => artifact,
+            (Some(artifact), None) => artifact,
+        };
     }
-    let size =
-        layers.iter().filter_map(|layer| get(layer, "size").and_then(count)).fold(0_u64, u64::saturating_add);
-    let metadata = size <= MAX_METADATA && !kinds.is_empty();
-    if kinds.contains(&Layer::Runnable) {
-        Artifact::Image
-    } else if metadata && kinds.iter().all(|kind| *kind == Layer::Signature) {
-        Artifact::Signature
-    } else if metadata && kinds.iter().all(|kind| matches!(kind, Layer::Signature | Layer::Attestation)) {
-        Artifact::Attestation
-    } else if image_config {
-        Artifact::Image
-    } else {
-        Artifact::Other
+    let mut size = 0_u64;
+    let mut found = Artifact::Signature;
+    for layer in layers {
+        // A size that is not told may be any.
+        let Some(bytes) = get(layer, "size").and_then(Value::as_u64) else { return Artifact::Image };
+        size = size.saturating_add(bytes);
+        found = match (str(layer, "mediaType").and_then(metadata), found) {
+            (None, _) => return Artifact::Image,
+            (Some(Artifact::Signature), found) => found,
+            (Some(Artifact::Attestation), Artifact::Signature) => Artifact::Attestation,
+            (Some(Artifact::Attestation), found) => found,
+            (Some(_), _) => Artifact::Other,
+        };
     }
+    if size > MAX_METADATA { Artifact::Image } else { found }
 }
 
-fn is_image_config(media_type: &str) -> bool {
-    media_type.starts_with("application/vnd.oci.image.config")
-        || media_type.starts_with("application/vnd.docker.container.image")
-}
-
-/// What a layer says it holds.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Layer {
-    /// A file system, or nothing said.
-    Runnable,
-    Signature,
-    /// An attestation or a bill of materials.
-    Attestation,
-    Other,
-}
-
-impl Layer {
-    fn of(media_type: Option<&str>) -> Self {
-        let Some(media_type) = media_type.map(str::to_ascii_lowercase) else { return Self::Runnable };
-        let has = |words: &[&str]| words.iter().any(|word| media_type.contains(word));
-        if has(&["image.rootfs", "oci.image.layer"]) {
-            Self::Runnable
-        } else if has(&["simplesigning", "sigstore.bundle", "notary.signature", "cosign.artifact.sig"])
-            || matches!(media_type.as_str(), "application/jose+json" | "application/cose")
-        {
-            Self::Signature
-        } else if has(&["in-toto", "dsse", "spdx", "cyclonedx", "vnd.syft", "sbom"]) {
-            Self::Attestation
-        } else {
-            Self::Other
-        }
-    }
+/// What a media type on the list holds; `None` for every other type.
+fn metadata(media_type: &str) -> Option<Artifact> {
+    static TYPES: LazyLock<HashMap<&str, Artifact>> = LazyLock::new(|| {
+        let lines = include_str!("data/metadata-types.txt").lines();
+        lines
+            .filter_map(|line| {
+                let (kind, media_type) = line.split_once(' ')?;
+                let artifact = match kind {
+                    "signature" => Artifact::Signature,
+                    "attestation" => Artifact::Attestation,
+                    "other" => Artifact::Other,
+                    _ => return None,
+                };
+                Some((media_type, artifact))
+            })
+            .collect()
+    });
+    let bare = media_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    TYPES.get(bare.as_str()).copied()
 }
 
 #[cfg(test)]
@@ -163,13 +143,45 @@ mod tests {
         assert_eq!((index.artifact, index.children.len()), (Artifact::Index, 2));
     }
 
+    /// Docker's classic store takes layers by prefix, and a few types that registries were known to invent.
     #[test]
-    fn a_tag_is_told_only_in_cosigns_exact_form() {
-        let digest = "ab".repeat(32);
-        assert_eq!(artifact_of_tag(&format!("sha256-{digest}.sig")), Artifact::Signature);
-        assert_eq!(artifact_of_tag(&format!("sha256-{digest}.att")), Artifact::Attestation);
-        assert_eq!(artifact_of_tag("sha256-abc.sig"), Artifact::Image);
-        assert_eq!(artifact_of_tag("v1.sig"), Artifact::Image);
+    fn an_image_dressed_as_an_artifact_is_an_image() {
+        for kind in [
+            "application/octet-stream",
+            "application/json",
+            "text/html",
+            "application/vnd.docker.sbom.tar.gzip",
+            "application/vnd.docker.dsse.envelope+json",
+            "application/vnd.docker.in-toto+json",
+            "application/vnd.oci.image.spdx",
+            "application/vnd.in-toto+json.tar.gzip",
+            "application/wasm",
+            "",
+        ] {
+            assert_eq!(told(OCI_CONFIG, &[kind], 9_000), Artifact::Image, "{kind}");
+            assert_eq!(told("application/vnd.oci.empty.v1+json", &[kind], 9_000), Artifact::Image, "{kind}");
+        }
+    }
+
+    #[test]
+    fn metadata_has_a_size_and_a_small_one() {
+        let bundle = "application/vnd.dev.sigstore.bundle+json;version=0.3";
+        assert_eq!(told(OCI_CONFIG, &[bundle], 9_000), Artifact::Signature);
+        assert_eq!(told(OCI_CONFIG, &[bundle], 17_000_000), Artifact::Image);
+        assert_eq!(told(OCI_CONFIG, &[bundle, bundle], 9_000_000), Artifact::Image, "together");
+        let helm = "application/vnd.cncf.helm.chart.content.v1.tar+gzip";
+        assert_eq!(told("application/vnd.cncf.helm.config.v1+json", &[helm], 900_000_000), Artifact::Image);
+        let unsized_layer = json!({"config": {"mediaType": OCI_CONFIG}, "layers": [{"mediaType": bundle}]});
+        assert_eq!(parse(&unsized_layer.to_string()).unwrap().artifact, Artifact::Image);
+    }
+
+    #[test]
+    fn every_line_of_the_list_is_read() {
+        let lines = include_str!("data/metadata-types.txt").lines();
+        for line in lines.filter(|line| !line.starts_with('#')) {
+            let (_, media_type) = line.split_once(' ').unwrap();
+            assert!(metadata(media_type).is_some(), "{line}");
+        }
     }
 
     #[test]

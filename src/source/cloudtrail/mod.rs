@@ -1,5 +1,8 @@
 //! CloudTrail records: API calls of EC2, ECR, ECS and of others that run images.
 
+mod access;
+mod declarations;
+mod disk;
 mod ec2;
 mod ecr;
 mod ecs;
@@ -8,6 +11,7 @@ mod identity;
 mod image;
 mod instance;
 mod manifest;
+pub(crate) mod monitoring;
 mod template;
 mod workloads;
 
@@ -63,19 +67,27 @@ enum Service {
     Lambda,
     Batch,
     SageMaker,
+    /// EBS direct APIs.
+    Ebs,
+    ImageBuilder,
 }
 
 /// Whether a record of this `eventName` may come to an activity. Readers of archives ask it of each record
 /// before they parse it: it is quick, and never says no to a call that is read.
 pub fn may_be_judged(operation: &[u8]) -> bool {
     static BY_LENGTH: LazyLock<Vec<Vec<&[u8]>>> = LazyLock::new(|| {
+        let declared = declarations::DECLARATIONS.iter().map(|declaration| &declaration.operation);
         let operations = ec2::OPERATIONS
             .iter()
             .chain(&ecr::OPERATIONS)
             .chain(&ecs::OPERATIONS)
             .chain(&workloads::LAMBDA)
             .chain(&workloads::SAGEMAKER)
-            .chain([&workloads::BATCH, &LAUNCH_CONFIGURATION]);
+            .chain([&workloads::BATCH, &LAUNCH_CONFIGURATION, &COMPLETE_SNAPSHOT, &template::IMAGE_RECIPE])
+            .chain(&template::SCALING_GROUPS)
+            .chain(&workloads::COMPUTE_ENVIRONMENTS)
+            .chain(monitoring::OPERATIONS.iter().map(|(_, operation)| operation))
+            .chain(declared);
         let mut by_length: Vec<Vec<&[u8]>> = Vec::new();
         for operation in operations {
             if by_length.len() <= operation.len() {
@@ -102,32 +114,53 @@ pub(super) fn read(value: &Value, envelope: &Envelope<'_>) -> Reading {
         }
         return Reading::unreadable(&envelope.place, "CloudTrail record without eventName");
     };
-    let service = match str(value, "eventSource") {
-        Some(source) => match source.split('.').next() {
-            Some("ec2") => Service::Ec2,
-            Some("ecr") => Service::Ecr,
-            Some("ecr-public") => Service::EcrPublic,
-            Some("autoscaling") => Service::AutoScaling,
-            Some("ecs") => Service::Ecs,
-            Some("lambda") => Service::Lambda,
-            Some("batch") => Service::Batch,
-            Some("sagemaker") => Service::SageMaker,
-            _ => return Reading::ignored(),
+    let source = str(value, "eventSource").map(|source| source.split('.').next().unwrap_or_default());
+    let mut watching = match monitoring::service_of(source, operation) {
+        Some(service) => monitoring::read(&Record::new(value, envelope, operation), service),
+        None => Vec::new(),
+    };
+    let known = source.is_some() || !is_known(operation);
+    if let Some(declaration) = declarations::find(source, operation).filter(|_| known) {
+        let found = declarations::read(&Record::new(value, envelope, operation), declaration);
+        return agreed(value, envelope, found);
+    }
+    let service = match source {
+        Some(source) => match source {
+            "ec2" => Service::Ec2,
+            "ecr" => Service::Ecr,
+            "ecr-public" => Service::EcrPublic,
+            "autoscaling" => Service::AutoScaling,
+            "ecs" => Service::Ecs,
+            "lambda" => Service::Lambda,
+            "batch" => Service::Batch,
+            "sagemaker" => Service::SageMaker,
+            "imagebuilder" => Service::ImageBuilder,
+            "ebs" => Service::Ebs,
+            _ => return agreed(value, envelope, watching),
         },
+        None if !watching.is_empty() => return agreed(value, envelope, watching),
         None => owner(operation),
     };
     let record = Record::new(value, envelope, operation);
-    let activities = match service {
+    watching.extend(match service {
         Service::Ec2 => ec2::read(&record),
         Service::AutoScaling if operation == LAUNCH_CONFIGURATION => template::launch_configuration(&record),
-        Service::AutoScaling => Vec::new(),
+        Service::AutoScaling => template::scaling_group(&record),
         Service::Ecr => ecr::read(&record, false),
         Service::EcrPublic => ecr::read(&record, true),
         Service::Ecs => ecs::read(&record),
         Service::Lambda => workloads::lambda(&record),
         Service::Batch => workloads::batch(&record),
         Service::SageMaker => workloads::sagemaker(&record),
-    };
+        Service::Ebs if operation == COMPLETE_SNAPSHOT => disk::made(&record),
+        Service::Ebs => Vec::new(),
+        Service::ImageBuilder => template::image_recipe(&record),
+    });
+    agreed(value, envelope, watching)
+}
+
+/// What a record says, unless a more trustworthy envelope disagrees with it about where it comes from.
+fn agreed(value: &Value, envelope: &Envelope<'_>, activities: Vec<Activity>) -> Reading {
     let named = account(value, "recipientAccountId");
     match envelope.disagreement(named.as_deref(), str(value, "awsRegion")) {
         Some(reason) if !activities.is_empty() => Reading::unreadable(&envelope.place, reason),
@@ -135,13 +168,24 @@ pub(super) fn read(value: &Value, envelope: &Envelope<'_>) -> Reading {
     }
 }
 
+const COMPLETE_SNAPSHOT: &str = "CompleteSnapshot";
+
 const LAUNCH_CONFIGURATION: &str = "CreateLaunchConfiguration";
+
+/// Whether another reader than the table knows a call, whatever its service.
+fn is_known(operation: &str) -> bool {
+    ecs::OPERATIONS.contains(&operation) || ec2::OPERATIONS.contains(&operation)
+}
 
 /// The service of a record that lost its `eventSource`. What is left must not pass for nothing, and of
 /// the calls that are read each exists in just one of these services.
 fn owner(operation: &str) -> Service {
     match operation {
         LAUNCH_CONFIGURATION => Service::AutoScaling,
+        template::IMAGE_RECIPE => Service::ImageBuilder,
+        _ if template::SCALING_GROUPS.contains(&operation) => Service::AutoScaling,
+        _ if workloads::COMPUTE_ENVIRONMENTS.contains(&operation) => Service::Batch,
+        COMPLETE_SNAPSHOT => Service::Ebs,
         workloads::BATCH => Service::Batch,
         _ if ecr::OPERATIONS.contains(&operation) => Service::Ecr,
         _ if ecs::OPERATIONS.contains(&operation) => Service::Ecs,

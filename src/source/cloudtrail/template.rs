@@ -5,7 +5,7 @@ use serde_json::Value;
 use super::Record;
 use super::ec2::{image_ref, template};
 use crate::activity::{Action, Activity, ImageRef, TemplateChange, TemplateKind, TemplateRef};
-use crate::source::fields::{get, list, list_of, text, text_at};
+use crate::source::fields::{any, at, get, list, list_of, text, text_at};
 
 /// `CreateLaunchTemplate`, `CreateLaunchTemplateVersion` and `ModifyLaunchTemplate`, which makes another
 /// version the one that is launched by default.
@@ -96,6 +96,78 @@ pub(super) fn spot_fleet(record: &Record<'_>) -> Vec<Activity> {
             changed(record, TemplateKind::SpotFleet, request.clone(), image, user_data)
         })
         .collect()
+}
+
+/// `CreateFleet` and `ModifyFleet`: overrides may name an image of their own.
+pub(super) fn fleet(record: &Record<'_>) -> Vec<Activity> {
+    if record.dry_run() {
+        return Vec::new();
+    }
+    let id = record.answered(&["fleetId"]).or_else(|| record.asked(&["fleetId"]));
+    let fleet = TemplateRef { id, name: None, version: None };
+    let configs = record
+        .request
+        .and_then(|request| any(request, &["launchTemplateConfigs", "launchTemplateConfig"]))
+        .map(list)
+        .unwrap_or_default();
+    let overrides = configs.into_iter().flat_map(|config| list_of(config, "overrides"));
+    images(record, TemplateKind::Fleet, &fleet, overrides.filter_map(|it| text(it, "imageId")).collect())
+}
+
+pub(super) const SCALING_GROUPS: [&str; 3] =
+    ["CreateAutoScalingGroup", "UpdateAutoScalingGroup", "StartInstanceRefresh"];
+
+/// Auto Scaling groups whose overrides name images of their own.
+pub(super) fn scaling_group(record: &Record<'_>) -> Vec<Activity> {
+    if !SCALING_GROUPS.contains(&record.operation) {
+        return Vec::new();
+    }
+    let group = TemplateRef { id: None, name: record.asked(&["autoScalingGroupName"]), version: None };
+    let configuration = record.request.map(|it| get(it, "desiredConfiguration").unwrap_or(it));
+    let template = configuration.and_then(|it| at(it, &["mixedInstancesPolicy", "launchTemplate"]));
+    let overrides = template.map(|template| list_of(template, "overrides")).unwrap_or_default();
+    let named = overrides.into_iter().filter_map(|it| text(it, "imageId")).collect();
+    images(record, TemplateKind::ScalingGroup, &group, named)
+}
+
+/// AWS Batch's compute environments.
+pub(super) fn compute_environment(record: &Record<'_>) -> Vec<Activity> {
+    let name = record.asked(&["computeEnvironmentName"]).or_else(|| record.asked(&["computeEnvironment"]));
+    let environment = TemplateRef { id: None, name, version: None };
+    let resources = record.request.and_then(|request| get(request, "computeResources"));
+    let mut named: Vec<String> = resources.and_then(|it| text(it, "imageId")).into_iter().collect();
+    let configurations = resources.map(|it| list_of(it, "ec2Configuration")).unwrap_or_default();
+    named.extend(configurations.into_iter().filter_map(|it| text(it, "imageIdOverride")));
+    images(record, TemplateKind::ComputeEnvironment, &environment, named)
+}
+
+pub(super) const IMAGE_RECIPE: &str = "CreateImageRecipe";
+
+/// Image Builder's `CreateImageRecipe`, where its parent is a machine image.
+pub(super) fn image_recipe(record: &Record<'_>) -> Vec<Activity> {
+    if record.operation != IMAGE_RECIPE {
+        return Vec::new();
+    }
+    let recipe = TemplateRef { id: None, name: record.asked(&["name"]), version: None };
+    let parent = record.asked(&["parentImage"]).filter(|parent| parent.starts_with("ami-"));
+    images(record, TemplateKind::ImageRecipe, &recipe, parent.into_iter().collect())
+}
+
+/// One activity for each image that a call names beside its template.
+fn images(
+    record: &Record<'_>,
+    kind: TemplateKind,
+    of: &TemplateRef,
+    mut named: Vec<String>,
+) -> Vec<Activity> {
+    named.sort();
+    named.dedup();
+    if named.is_empty() {
+        // Its launch template names the image.
+        return changed(record, kind, of.clone(), ImageRef::Unknown, false);
+    }
+    let change = |id: String| changed(record, kind, of.clone(), image_ref(&id), false);
+    named.into_iter().flat_map(change).collect()
 }
 
 fn named_image(specification: &Value) -> ImageRef {

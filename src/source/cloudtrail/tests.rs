@@ -1,6 +1,7 @@
 //! What CloudTrail records become.
 
 mod calls;
+mod disks;
 
 use serde_json::{Value, json};
 
@@ -184,11 +185,12 @@ fn allowed_images_settings_are_read_out_of_their_wrapper() {
         changed("enable-allowed-images-settings-audit-mode").0,
         GuardRailChange::AllowedImagesEnabled("audit-mode".to_owned())
     );
-    let providers = ["amazon", "777788889999", "444455556666"].map(str::to_owned).to_vec();
-    assert_eq!(
-        changed("replace-image-criteria").0,
-        GuardRailChange::AllowedImagesCriteria { providers, criteria: 2 }
-    );
+    let GuardRailChange::AllowedImagesCriteria(criteria) = changed("replace-image-criteria").0 else {
+        panic!("no criteria")
+    };
+    let providers: Vec<&[String]> = criteria.iter().map(|criterion| criterion.providers.as_slice()).collect();
+    assert_eq!(providers.concat(), ["amazon", "777788889999", "444455556666"]);
+    assert_eq!(criteria.len(), 2);
 }
 
 #[test]

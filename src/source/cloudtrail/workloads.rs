@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use serde_json::Value;
 
-use super::{Record, ecs};
+use super::{Record, ecs, template};
 use crate::activity::{Action, Activity, ContainerImage, DeclaredContainer, Workload, WorkloadKind};
 use crate::source::fields::{Arn, any, at, find, text, texts};
 
@@ -81,8 +81,14 @@ pub(super) fn lambda(record: &Record<'_>) -> Vec<Activity> {
     declared(record, WorkloadKind::Function, name, vec![container])
 }
 
+/// Compute environments name the machine images that their instances start from.
+pub(super) const COMPUTE_ENVIRONMENTS: [&str; 2] = ["CreateComputeEnvironment", "UpdateComputeEnvironment"];
+
 /// AWS Batch job definitions: plain, multi-node, on ECS or on EKS.
 pub(super) fn batch(record: &Record<'_>) -> Vec<Activity> {
+    if COMPUTE_ENVIRONMENTS.contains(&record.operation) {
+        return template::compute_environment(record);
+    }
     if record.operation != BATCH {
         return Vec::new();
     }

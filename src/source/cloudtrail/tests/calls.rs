@@ -239,7 +239,7 @@ fn calls_of_the_same_name_in_other_services_are_ignored() {
         ("apigateway", "CreateModel"),
         ("servicediscovery", "CreateService"),
         ("lambda", "Invoke"),
-        ("autoscaling", "CreateAutoScalingGroup"),
+        ("autoscaling", "PutScalingPolicy"),
     ] {
         let record = call(service, operation, json!({"name": "a"}), Value::Null);
         let reading = crate::source::read(&record, &surroundings());
