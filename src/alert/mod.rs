@@ -29,7 +29,7 @@ pub use merge::{Told, alerts};
 pub use message::{Attribute, HttpsBody, MAX_BYTES, Message, chat_message, message};
 pub use storm::summary;
 pub use subject::subject;
-pub(crate) use words::{count, thousands, what};
+pub(crate) use words::{count, thousands};
 
 use std::sync::Arc;
 
