@@ -207,6 +207,7 @@ fn event(id: String, minute: i64, principal: &str, action: Action) -> Activity {
         time: start() + TimeDelta::minutes(minute),
         time_is_arrival: false,
         time_claimed: None,
+        shared: false,
         account: ACCOUNT.to_owned(),
         region: REGION.to_owned(),
         cloud: Cloud::Aws,

@@ -37,6 +37,9 @@ pub struct Activity {
     /// The time that the event gave, where it was too far ahead of its arrival to be believed.
     #[serde(default)]
     pub time_claimed: Option<DateTime<Utc>>,
+    /// CloudTrail tells it in several accounts, under this one id.
+    #[serde(default)]
+    pub shared: bool,
     /// Twelve digits for AWS. Empty where neither the record nor its envelope names one.
     pub account: String,
     /// `eu-central-1`; empty where not named.

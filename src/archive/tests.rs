@@ -418,3 +418,31 @@ fn a_records_account_is_that_of_its_place_where_it_names_none() {
     .unwrap();
     assert_eq!(accounts, ["444455556666"]);
 }
+
+/// `check` reads a file by this where it is no plain JSON.
+#[test]
+fn files_that_are_packed_or_laid_out_as_archives_are_read_in_memory_too() {
+    let event = record(1, "ec2", "RunInstances", LAUNCH);
+    let zstd = zstd::encode_all(event.as_bytes(), 0).unwrap();
+    let skippable = [&b"\x50\x2a\x4d\x18\x04\x00\x00\x00abcd"[..], &zstd].concat();
+    let table =
+        format!("\u{feff}@timestamp,@message\n2026-03-09 10:00:00.000,\"{}\"\n", event.replace('"', "\"\""));
+    let export = format!("2026-03-09T10:00:00.000Z {event}\n");
+    let answer = serde_json::json!({"QueryResultRows": [[{"eventJson": event}]]}).to_string();
+    for file in [
+        zstd,
+        skippable,
+        table.clone().into_bytes(),
+        export.clone().into_bytes(),
+        answer.into_bytes(),
+        gzip(export.as_bytes()),
+    ] {
+        let reading = read_special(&file, &surroundings()).unwrap();
+        assert_eq!((reading.activities.len(), reading.unreadable.len()), (1, 0), "{reading:?}");
+    }
+    for plain in
+        [event.as_str(), "hello", "", "2026-03-06T09:01:02.345678901Z container start 4f1c (image=alpine:3)"]
+    {
+        assert!(read_special(plain.as_bytes(), &surroundings()).is_none(), "{plain}");
+    }
+}

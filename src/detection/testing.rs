@@ -58,6 +58,7 @@ pub fn activity(action: Action) -> Activity {
         time: at("2026-05-13T12:00:00Z"),
         time_is_arrival: false,
         time_claimed: None,
+        shared: false,
         account: ACCOUNT.to_owned(),
         region: REGION.to_owned(),
         cloud: Cloud::Aws,

@@ -466,6 +466,16 @@ pub(crate) async fn together<F: Future>(futures: Vec<F>) -> Vec<F::Output> {
 fn keys(alert: &Alert) -> (Key, Key) {
     let activity = &alert.activity;
     let subject = hash::hex(&alert.subject.parts());
+    // Each account names the caller in its own way.
+    if activity.shared {
+        let [kind, name, rest] = alert.subject.parts();
+        let rest = if matches!(kind, "machine-image" | "push") { "" } else { rest };
+        let claim = hash::hex(&[activity.id.as_str(), kind, name, rest]);
+        return (
+            Key::new("shared", "", Kind::Claim, claim),
+            Key::new(&activity.account, &activity.region, Kind::Thread, subject),
+        );
+    }
     let claim = hash::hex(&[activity.id.as_str(), subject.as_str()]);
     (
         Key::new(&activity.account, &activity.region, Kind::Claim, claim),

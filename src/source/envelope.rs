@@ -151,6 +151,7 @@ impl<'a> Envelope<'a> {
             time: time.unwrap_or(received),
             time_is_arrival: time.is_none(),
             time_claimed: claimed,
+            shared: false,
             account: self.account(own.account),
             region: self.region(own.region),
             cloud: Cloud::Aws,

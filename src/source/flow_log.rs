@@ -239,6 +239,14 @@ mod tests {
     }
 
     #[test]
+    fn a_window_without_a_syn_is_told_apart_by_its_ports() {
+        assert!(answers(Some(16), Some(443), 45_560));
+        assert!(!answers(Some(16), Some(45_560), 443));
+        assert!(answers(Some(18), Some(3_333), 41_000));
+        assert!(!answers(Some(2), Some(443), 45_560));
+    }
+
+    #[test]
     fn other_lines_are_no_flow_records() {
         let around = surroundings();
         for line in ["2 3 4", "hello", "2026-03-06 10:00:00 GET / 10.0.0.1 dstaddr=1", ""] {

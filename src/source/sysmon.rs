@@ -335,6 +335,17 @@ mod tests {
     }
 
     #[test]
+    fn attributes_and_the_channel_are_read_in_the_form_of_evtx_tools() {
+        let around = surroundings();
+        let value = json!({"Event": {"System": {"Channel": "Microsoft-Windows-Sysmon/Operational", "EventID": 1,
+            "TimeCreated": {"#attributes": {"SystemTime": "2026-03-06T09:00:00.123456Z"}}, "Computer": "web-1"},
+            "EventData": {"Image": "/usr/bin/sh", "CommandLine": "sh"}}});
+        assert!(is_event(&value));
+        let read = read_json(&value, &Envelope::outermost(&around), &Place::default()).unwrap();
+        assert_eq!((read[0].time.timestamp(), read[0].time_is_arrival), (1_772_787_600, false));
+    }
+
+    #[test]
     fn broken_and_hostile_xml_is_told_and_never_expanded() {
         let around = surroundings();
         let envelope = Envelope::outermost(&around);

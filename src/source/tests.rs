@@ -202,6 +202,115 @@ fn a_time_that_cannot_be_is_told_as_arrival() {
 }
 
 #[test]
+fn a_time_to_come_is_believed_over_archives_and_not_as_events_arrive() {
+    let mut event = sample("put-image-at-night");
+    let mut around = surroundings();
+    let later = |minutes| around.received + chrono::TimeDelta::minutes(minutes);
+    let (soon, far) = (later(10), later(60 * 24 * 300));
+    let told = |event: &mut Value, time: DateTime<Utc>, around: &Surroundings| {
+        event["detail"]["eventTime"] = json!(time.to_rfc3339());
+        let activity = read(event, around).activities.remove(0);
+        (activity.time, activity.time_is_arrival, activity.time_claimed)
+    };
+    assert_eq!(told(&mut event, far, &around), (far, false, None));
+    around.trust.live = true;
+    assert_eq!(told(&mut event, soon, &around), (soon, false, None));
+    assert_eq!(told(&mut event, far, &around), (around.received, true, Some(far)));
+}
+
+#[test]
+fn an_envelope_of_another_account_or_region_than_its_record_is_refused() {
+    for (field, value) in [("account", "999900001111"), ("region", "us-west-2")] {
+        let mut event = sample("put-image-at-night");
+        event[field] = json!(value);
+        let reading = read(&event, &surroundings());
+        assert!(reading.activities.is_empty(), "{field}");
+        assert!(reading.unreadable[0].reason.contains(value), "{:?}", reading.unreadable);
+    }
+    // Findings are gathered in an administrator's account.
+    let mut finding = sample("guardduty-mining-instance");
+    finding["account"] = json!("999900001111");
+    assert_eq!(read(&finding, &surroundings()).activities.len(), 1);
+}
+
+#[test]
+fn the_sources_of_other_clouds_carry_their_records_only() {
+    for source in ["imagewarden.azure", "imagewarden.gcp"] {
+        let mut event = sample("run-instances-community-ami");
+        event["source"] = json!(source);
+        let reading = read(&event, &surroundings());
+        assert_eq!((reading.activities.len(), reading.unreadable.len()), (0, 1), "{source}");
+    }
+    let record = sample("azure-vm-canonical");
+    let event = |detail: Value| json!({"source": "imagewarden.azure", "detail-type": "x", "account": "999900001111", "detail": detail});
+    let alone = read(&event(record.clone()), &surroundings()).activities;
+    assert_eq!(alone.len(), 1);
+    assert_eq!(read(&event(json!({"records": [record]})), &surroundings()).activities, alone);
+}
+
+#[test]
+fn what_was_sent_by_mistake_is_named_and_what_stands_beside_logs_is_passed_over() {
+    let s3 = json!({"eventVersion": "2.1", "eventSource": "aws:s3", "eventName": "ObjectCreated:Put",
+        "s3": {"bucket": {"name": "b"}, "object": {"key": "k"}}});
+    let text = json!({"Records": [s3]}).to_string();
+    let topic = json!({"Type": "Notification", "TopicArn": "arn", "Message": text});
+    for (payload, reason) in [
+        (json!({"Records": [s3]}), "an S3 notification"),
+        (
+            json!({"Records": [{"messageId": "1", "body": text, "eventSource": "aws:sqs"}]}),
+            "an S3 notification",
+        ),
+        (topic, "an S3 notification"),
+        (
+            json!({"source": "aws.s3", "detail-type": "Object Created", "detail": {"bucket": {}}}),
+            "an S3 notification",
+        ),
+        (json!({"requestContext": {"apiId": "a"}, "httpMethod": "GET"}), "a request that API Gateway"),
+        (json!({"requestContext": {"elb": {}}, "httpMethod": "GET"}), "a request that a load balancer"),
+        (json!({"eventSource": "aws:kafka", "records": {"t-0": []}}), "a batch of Kafka records"),
+        (json!({"Records": [{"eventSource": "aws:ses", "ses": {}}]}), "an e-mail"),
+    ] {
+        let reading = read(&payload, &surroundings());
+        assert_eq!((reading.activities.len(), reading.ignored), (0, 0), "{payload}");
+        assert!(reading.unreadable[0].reason.starts_with(reason), "{:?}", reading.unreadable);
+    }
+    for beside in [
+        json!({"awsAccountId": "111122223333", "digestStartTime": "x", "logFiles": []}),
+        json!({"fileVersion": "1.0", "configurationItems": [{}]}),
+        json!({"Service": "Amazon S3", "Event": "s3:TestEvent"}),
+        json!({"eventVersion": "1.11", "eventCategory": "Aggregated", "aggregationDetails": {}}),
+    ] {
+        let reading = read(&beside, &surroundings());
+        assert_eq!((reading.ignored, reading.unreadable.len()), (1, 0), "{beside}");
+    }
+}
+
+#[test]
+fn findings_are_read_as_the_aws_cli_prints_them() {
+    for name in ["guardduty-mining-instance", "inspector2-finding-high"] {
+        let event = sample(name);
+        let printed = json!({"findings": [event["detail"]]});
+        let kinds = |value: &Value| {
+            let activities = read(value, &surroundings()).activities;
+            activities.into_iter().map(|it| it.action).collect::<Vec<_>>()
+        };
+        assert_eq!(kinds(&printed), kinds(&event), "{name}");
+    }
+}
+
+#[test]
+fn a_call_that_is_told_in_two_accounts_is_one_event() {
+    let mut record = sample("put-image-at-night")["detail"].clone();
+    record["sharedEventID"] = json!("55555555-0000-4000-8000-000000000001");
+    let one = read(&record, &surroundings()).activities.remove(0);
+    record["eventID"] = json!("another");
+    record["recipientAccountId"] = json!("444455556666");
+    let other = read(&record, &surroundings()).activities.remove(0);
+    assert_eq!(one.id, other.id);
+    assert!(one.shared && other.shared);
+}
+
+#[test]
 fn the_same_event_has_the_same_id_however_often_it_comes() {
     let id = |change: fn(&mut Value)| {
         let mut event = sample("put-image-at-night");

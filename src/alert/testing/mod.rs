@@ -143,6 +143,7 @@ pub fn activity(action: Action, actor: Option<Actor>, api: Option<ApiCall>) -> A
         time: time("2026-03-04T10:11:12Z"),
         time_is_arrival: false,
         time_claimed: None,
+        shared: false,
         account: "123456789012".to_owned(),
         region: "eu-central-1".to_owned(),
         cloud: Cloud::Aws,

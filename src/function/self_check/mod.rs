@@ -117,6 +117,7 @@ fn judgement(
         time: now.date_naive().and_time(NaiveTime::MIN).and_utc(),
         time_is_arrival: false,
         time_claimed: None,
+        shared: false,
         account: account.to_owned(),
         region: region.to_owned(),
         cloud: Cloud::Aws,

@@ -160,6 +160,7 @@ fn activity(
         time: born.unwrap_or(DateTime::<Utc>::UNIX_EPOCH),
         time_is_arrival: false,
         time_claimed: None,
+        shared: false,
         account: account.to_owned(),
         region: region.to_owned(),
         cloud: Cloud::Aws,

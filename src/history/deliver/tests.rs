@@ -43,6 +43,7 @@ fn alert(source: &str, minute: i64, detections: &[&'static Detection]) -> Alert 
         time: at(minute),
         time_is_arrival: false,
         time_claimed: None,
+        shared: false,
         account: "111122223333".to_owned(),
         region: "eu-central-1".to_owned(),
         cloud: Cloud::Aws,

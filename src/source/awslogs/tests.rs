@@ -148,6 +148,115 @@ fn the_control_planes_other_logs_are_none_of_our_business() {
     assert_eq!(read_all(&document).unreadable.len(), 1);
 }
 
+fn shipped_by(namespace: &str, pod: &str, container: &str, line: &str) -> String {
+    json!({"stream": "stdout", "log": format!("{line}\n"), "time": "x",
+        "kubernetes": {"namespace_name": namespace, "pod_name": pod, "container_name": container}})
+    .to_string()
+}
+
+fn a_start() -> String {
+    crate::source::tests::sample("tetragon")["logEvents"][1]["message"].as_str().unwrap().to_owned()
+}
+
+#[test]
+fn what_a_container_prints_is_no_tetragon() {
+    let start = a_start();
+    let exporter = ("kube-system", "tetragon-x7k2p", "export-stdout");
+    let genuine = shipped_by(exporter.0, exporter.1, exporter.2, &start);
+    assert_eq!(read_all(&document(std::slice::from_ref(&genuine))).activities.len(), 1);
+    let merged = |container: &str| {
+        let mut value: Value = serde_json::from_str(&start).unwrap();
+        value["kubernetes"] =
+            json!({"namespace_name": "shop", "pod_name": "web", "container_name": container});
+        value.to_string()
+    };
+    for forged in [
+        shipped_by("shop", "web-1", "app", &start),
+        shipped_by("shop", "tetragon-x", "export-stdout", &start),
+        shipped_by("kube-system", "tetragon-x7k2p", "tetragon", &start),
+        // It prints what a shipper would write.
+        shipped_by("shop", "web-1", "app", &genuine),
+        merged("app"),
+        shipped_by("shop", "web-1", "app", &flow(3333)),
+    ] {
+        let reading = read_all(&document(std::slice::from_ref(&forged)));
+        assert_eq!((reading.activities.len(), reading.unreadable.len()), (0, 0), "{forged}");
+        assert_eq!(reading.refused.values().sum::<usize>(), 1, "{forged}");
+    }
+    // Where the shipper leaves its own fields out, the stream's name tells who wrote.
+    let mut plain = document(std::slice::from_ref(&start));
+    let stream = |names: &str| json!(format!("ip-10-0-0-1-application.var.log.containers.{names}-0a1b.log"));
+    plain["logStream"] = stream("tetragon-x7k2p_kube-system_export-stdout");
+    assert_eq!(read_all(&plain).activities.len(), 1);
+    plain["logStream"] = stream("web-1_shop_app");
+    assert_eq!(read_all(&plain).refused.values().sum::<usize>(), 1);
+}
+
+#[test]
+fn a_log_group_carries_its_declared_formats_and_no_others() {
+    let mut around = surroundings();
+    around.trust.logs = crate::source::LogFormats::parse("/flows=flow-log,/trail=cloudtrail").unwrap();
+    let told = |group: &str, line: String| {
+        let mut document = document(&[line]);
+        document["logGroup"] = json!(group);
+        let reading = crate::source::read(&document, &around);
+        (reading.activities.len(), reading.refused.values().sum::<usize>(), reading.unreadable.len())
+    };
+    let call = crate::source::tests::sample("put-image-at-night")["detail"].to_string();
+    assert_eq!(told("/flows", flow(3333)), (1, 0, 0));
+    assert_eq!(told("/flows", call.clone()), (0, 1, 0));
+    assert_eq!(told("/trail", call.clone()), (1, 0, 0));
+    assert_eq!(told("/trail", a_start()), (0, 1, 0));
+    assert_eq!(told("/other", call), (0, 1, 0));
+}
+
+#[test]
+fn a_trails_record_is_of_the_logs_owner_unless_the_trail_is_an_organisations() {
+    let mut call = crate::source::tests::sample("put-image-at-night")["detail"].clone();
+    call["recipientAccountId"] = json!("444455556666");
+    let mut document = document(&[call.to_string()]);
+    document["logGroup"] = json!("/trail");
+    let reading = read_all(&document);
+    assert_eq!(reading.activities.len(), 0);
+    assert!(reading.unreadable[0].reason.contains("444455556666"), "{:?}", reading.unreadable);
+    let mut around = surroundings();
+    around.trust.logs = crate::source::LogFormats::parse("/trail=cloudtrail-organization").unwrap();
+    let reading = crate::source::read(&document, &around);
+    assert_eq!(reading.activities[0].account, "444455556666");
+}
+
+#[test]
+fn a_line_that_is_dated_back_is_taken_at_the_logs_own_time() {
+    let mut line: Value = serde_json::from_str(&a_start()).unwrap();
+    line["process_exec"]["process"]["start_time"] = json!("2025-01-01T00:00:00Z");
+    let reading = read_all(&document(&[line.to_string()]));
+    assert_eq!(reading.activities[0].time.timestamp_millis(), 1_772_787_600_000);
+}
+
+#[test]
+fn what_the_aws_cli_prints_of_a_log_is_read_like_the_log() {
+    let expected = read_all(&document(&[flow(3333)])).activities;
+    let filtered = json!({"events": [{"logStreamName": "s", "timestamp": 1_772_787_600_000_i64,
+        "message": flow(3333), "ingestionTime": 1, "eventId": "7"}], "searchedLogStreams": []});
+    let got = json!({"events": [{"timestamp": 1_772_787_600_000_i64, "message": flow(3333), "ingestionTime": 1}],
+        "nextForwardToken": "f/1"});
+    let queried = json!({"status": "Complete", "results": [[
+        {"field": "@timestamp", "value": "2026-03-06 09:00:00.000"}, {"field": "@message", "value": flow(3333)}]]});
+    for printed in [filtered, got, queried] {
+        assert_eq!(read_all(&printed).activities, expected, "{printed}");
+    }
+}
+
+#[test]
+fn tetragons_own_notices_are_no_errors() {
+    let notices = [
+        json!({"rate_limit_info": {"number_of_dropped_process_events": "7"}, "node_name": "n"}),
+        json!({"process_throttle": {"type": "THROTTLE_STOP"}, "node_name": "n"}),
+    ];
+    let reading = read_all(&document(&notices.map(|it| it.to_string())));
+    assert_eq!((reading.ignored, reading.unreadable.len()), (2, 0));
+}
+
 /// What each sample tells, by kind.
 fn told(name: &str) -> Vec<&'static str> {
     let reading = read_all(&crate::source::tests::sample(name));

@@ -144,3 +144,22 @@ fn every_way_of_naming_an_image_is_told_apart() {
     assert!(matches!(launch.image, ImageRef::Azure { .. }));
     assert_eq!((launch.count, launch.instance_type.as_deref()), (7, Some("Standard_D2s_v5")));
 }
+
+#[test]
+fn the_python_sdks_spelling_tells_the_same() {
+    let record = sample("azure-vm-canonical");
+    let snake = |key: &str| {
+        key.chars().fold(String::new(), |mut name, letter| {
+            if letter.is_ascii_uppercase() {
+                name.push('_');
+            }
+            name.push(letter.to_ascii_lowercase());
+            name
+        })
+    };
+    let renamed: serde_json::Map<String, Value> =
+        record.as_object().unwrap().iter().map(|(key, value)| (snake(key), value.clone())).collect();
+    let read = |value: &Value| crate::source::read(value, &surroundings()).activities;
+    assert!(!read(&record).is_empty());
+    assert_eq!(read(&Value::Object(renamed)), read(&record));
+}

@@ -180,7 +180,9 @@ impl<'a> Record<'a> {
             account: Some(self.account.clone()),
             region: Some(self.region.clone()),
         };
-        self.envelope.activity(self.raw, own, actor, Some(self.api()), action)
+        let shared = get(self.raw, "sharedEventID").is_some();
+        let activity = self.envelope.activity(self.raw, own, actor, Some(self.api()), action);
+        Activity { shared, ..activity }
     }
 
     /// An activity of whoever made the call.

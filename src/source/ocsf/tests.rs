@@ -170,6 +170,54 @@ fn workloads_name_their_pods_images() {
 }
 
 #[test]
+fn images_that_security_lake_maps_itself_are_read() {
+    let mut record = sample("ocsf-kubernetes-pod");
+    let containers =
+        json!([{"name": "a", "image": {"name": "quay.io/x/a:1"}}, {"image": {"name": "quay.io/x/b"}}]);
+    record["api"]["request"] = json!({"uid": "u", "containers": containers});
+    record["api"]["response"] = json!({"code": 201, "containers": containers});
+    let images = |record: &Value| -> Vec<String> {
+        workload(record).containers.into_iter().map(|container| container.image.name).collect()
+    };
+    assert_eq!(images(&record), ["quay.io/x/a:1", "quay.io/x/b"]);
+    record["api"]["request"] = json!({"uid": "u"});
+    assert_eq!(images(&record), ["quay.io/x/a:1", "quay.io/x/b"]);
+    record["api"]["response"] = json!({"code": 201});
+    record["unmapped"] = json!({"requestObject.spec.containers[].image": "quay.io/x/a:1,quay.io/x/b"});
+    assert_eq!(images(&record), ["quay.io/x/a:1", "quay.io/x/b"]);
+    record["http_request"]["url"]["path"] = json!("/api/v1/namespaces/shop/pods?dryRun=All");
+    assert_eq!(read(&record).ignored, 1);
+}
+
+#[test]
+fn findings_of_guardduty_and_inspector_are_read_from_security_lake() {
+    let finding = json!({"class_uid": 2004, "time": 1_772_533_800_000_i64, "severity_id": 4,
+        "metadata": {"version": "1.1.0", "product": {"name": "GuardDuty"}}, "cloud": {"account": {"uid": "111122223333"}},
+        "finding_info": {"uid": "arn:aws:guardduty:eu-west-1:111122223333:detector/d/finding/f", "title": "Mining",
+            "types": ["TTPs/Impact/CryptoCurrency:EC2-BitcoinTool.B!DNS"]},
+        "resources": [{"type": "AwsEc2Instance", "uid": "arn:aws:ec2:eu-west-1:111122223333:instance/i-0a1",
+            "data": {"ImageId": "ami-0a1"}}]});
+    let Action::VerdictReported(reported) = only(&finding).action else { panic!() };
+    assert_eq!(reported.finding_type, "CryptoCurrency:EC2/BitcoinTool.B!DNS");
+    assert_eq!(
+        (reported.place.instance.as_deref(), reported.machine_image.as_deref()),
+        (Some("i-0a1"), Some("ami-0a1"))
+    );
+    let scan = json!({"class_uid": 2002, "time": 1_772_533_800, "severity": "High", "status": "New",
+        "metadata": {"version": "1.1.0", "product": {"name": "Inspector"}}, "cloud": {"account": {"uid": "111122223333"}},
+        "finding_info": {"uid": "arn:aws:inspector2:eu-west-1:111122223333:finding/f"},
+        "vulnerabilities": [{"cve": {"uid": "CVE-2026-0001"}, "severity": "HIGH",
+            "affected_packages": [{"name": "openssl", "version": "3.0.1", "fixed_in_version": "3.0.2"}]}],
+        "resources": [{"type": "AwsEcrContainerImage",
+            "uid": format!("arn:aws:ecr:eu-west-1:111122223333:repository/team/app/sha256:{}", "ab".repeat(32))}]});
+    let Action::ImageScanned(scan) = only(&scan).action else { panic!() };
+    assert_eq!((scan.repository.as_str(), scan.counts.get("HIGH")), ("team/app", Some(&1)));
+    assert_eq!(scan.findings[0].fixed_in.as_deref(), Some("3.0.2"));
+    let other = json!({"class_uid": 2004, "time": 1, "metadata": {"product": {"name": "Macie"}}, "finding_info": {"uid": "x"}});
+    assert_eq!(read(&other).ignored, 1);
+}
+
+#[test]
 fn a_command_in_a_pod_is_read() {
     let exec = workload(&sample("ocsf-kubernetes-exec"));
     assert_eq!((exec.kind, exec.name.as_str()), (WorkloadKind::Exec, "cache-warmer"));
