@@ -69,11 +69,23 @@ pub fn read(paths: &[PathBuf], facts: Option<&Path>, account: Option<&str>) -> m
                     ..Reading::default()
                 },
             };
+            if path.is_dir() && is_no_log(&file, &reading) {
+                eprintln!("passed over: {}: no log", file.display());
+                continue;
+            }
             let facts = folders.beside(root, file.parent().unwrap_or(root))?;
             inputs.push(Input { name: file.display().to_string(), reading, facts });
         }
     }
     Ok(inputs)
+}
+
+/// Whether a file that a folder brought along is something else than a log: its name does not say that it is one,
+/// and nothing in it could be read.
+fn is_no_log(file: &Path, reading: &Reading) -> bool {
+    let ending = file.extension().map(|ending| ending.to_string_lossy().to_ascii_lowercase());
+    let unsaid = ending.is_none_or(|ending| ending == "txt" || ending == "csv");
+    unsaid && reading.activities.is_empty() && reading.ignored == 0 && reading.refused.is_empty()
 }
 
 fn read_file(bytes: &[u8], surroundings: &Surroundings) -> Reading {
