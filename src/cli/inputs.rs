@@ -58,8 +58,13 @@ pub fn read(paths: &[PathBuf], facts: Option<&Path>, account: Option<&str>) -> m
             archive::Input::Object { .. } | archive::Input::Stdin => None,
         });
         for file in files {
+            // JSON, gzip, zstd and Parquet are logs, however damaged.
+            let mut looks_like_one = false;
             let reading = match fs::read(&file) {
-                Ok(bytes) => read_file(&bytes, &surroundings),
+                Ok(bytes) => {
+                    looks_like_one = matches!(bytes.first(), Some(b'{' | b'[' | 0x1f | 0x28 | b'P'));
+                    read_file(&bytes, &surroundings)
+                }
                 Err(error) => Reading {
                     unreadable: vec![source::Unreadable {
                         reason: error.to_string(),
@@ -69,7 +74,7 @@ pub fn read(paths: &[PathBuf], facts: Option<&Path>, account: Option<&str>) -> m
                     ..Reading::default()
                 },
             };
-            if path.is_dir() && is_no_log(&file, &reading) {
+            if path.is_dir() && !looks_like_one && is_no_log(&file, &reading) {
                 eprintln!("passed over: {}: no log", file.display());
                 continue;
             }
