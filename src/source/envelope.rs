@@ -16,7 +16,7 @@ const LAST_YEAR: i32 = 2200;
 /// How far an event's clock may be ahead of ours where events are judged as they arrive.
 const AHEAD: TimeDelta = TimeDelta::minutes(15);
 /// How far the time that a line gives may be from the time that its log gives to it.
-const DRIFT: TimeDelta = TimeDelta::hours(1);
+const DRIFT: TimeDelta = TimeDelta::days(1);
 
 /// What is known around a record, from the outside in.
 #[derive(Debug, Clone)]

@@ -1,6 +1,7 @@
 //! Events as their services send them: the samples in `events/`, samples with something changed, and log
 //! lines as a subscription delivers them.
 
+use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
 
 pub const ACCOUNT: &str = "111122223333";
@@ -62,7 +63,10 @@ pub fn delivery(group: &str, lines: &[Value]) -> Value {
         .enumerate()
         .map(|(index, line)| {
             let message = line.as_str().map_or_else(|| line.to_string(), str::to_owned);
-            json!({"id": index.to_string(), "timestamp": 1_772_787_602_000_i64, "message": message})
+            // A shipper takes a line's time from the line's own file, which is when it was written.
+            let written = line["time"].as_str().and_then(|time| time.parse::<DateTime<Utc>>().ok());
+            let timestamp = written.map_or(1_772_787_602_000, |time| time.timestamp_millis());
+            json!({"id": index.to_string(), "timestamp": timestamp, "message": message})
         })
         .collect();
     json!({
