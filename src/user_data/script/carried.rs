@@ -515,6 +515,17 @@ mod tests {
     }
 
     #[test]
+    fn an_embedded_program_that_is_run_is_a_dropper_and_a_certificate_is_not() {
+        let script = |content: &str, path: &str| {
+            format!("#!/bin/bash\nbase64 -d > {path} <<X\n{content}\nX\nchmod 755 {path}\n{path} &\n")
+        };
+        let elf = "f0VMRgIBAQAAAAAAAAAAAAMAPgABAAAAAAAAAAAAAAA=";
+        assert_eq!(conclusion(&script(elf, "/usr/lib/agentd/agentd")).0, Conclusion::Suspicious);
+        let text = "#!/bin/bash\nbase64 -d > /etc/ssl/own.pem <<X\nLS0tLS1CRUdJTiBDRVJUSUZJQ0FURS0tLS0t\nX\nupdate-ca-certificates\n";
+        assert_ne!(conclusion(text).0, Conclusion::Suspicious);
+    }
+
+    #[test]
     fn a_log_function_called_many_times_hides_nothing_and_costs_nothing() {
         let call = "note install -d -m 0750 /srv/data /srv/logs /srv/conf\n";
         let head = "#!/bin/bash\nsay() { echo \"$(date) $1\" | tee -a /var/log/a.log; }\nnote() { say \"run $*\"; \"$@\"; say done; }\n";

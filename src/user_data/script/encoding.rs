@@ -91,6 +91,10 @@ pub fn reversed_lines(input: &[u8]) -> Option<Vec<u8>> {
 
 /// Bytes as text: UTF-16 when they look like it, else UTF-8 with what is not replaced.
 pub fn text_of(bytes: &[u8]) -> String {
+    // The header of a program has as many zeros as UTF-16 has.
+    if bytes.starts_with(b"\x7fELF") || bytes.starts_with(b"MZ") {
+        return String::from_utf8_lossy(bytes).into_owned();
+    }
     let sample = bytes.get(..bytes.len().min(64)).unwrap_or_default();
     let odd_zeros = sample.iter().skip(1).step_by(2).filter(|byte| **byte == 0).count();
     if sample.len() >= 2 && odd_zeros * 2 >= sample.len() / 2 && odd_zeros > 0 {

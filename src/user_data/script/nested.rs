@@ -332,8 +332,16 @@ impl Scan {
         while at < self.script.files.len().min(files::MAX_FILES) {
             let Some(file) = self.script.files.get(at) else { break };
             let (path, text, writer) = (file.path.clone(), file.text.clone(), file.writer);
+            let program = file.decoded && is_program(&text);
             at += 1;
             let run_by = self.is_run(&path);
+            if program {
+                // A program has no commands to scan. That it was decoded and is run is what counts.
+                if run_by.is_some() {
+                    self.unit(UnitKind::Decoded, Language::Other, "an embedded program", Some(writer));
+                }
+                continue;
+            }
             let Some((kind, language, text)) = files::as_script(&path, &text, run_by) else { continue };
             if let Some(file) = self.script.files.get_mut(at - 1) {
                 file.scanned = true;
@@ -506,6 +514,11 @@ pub(crate) fn reads_script(command: &Command) -> bool {
     }
     !matches!(command.name.as_str(), "source" | ".")
         || command.redirects.iter().any(|redirect| redirect.op == RedirectOp::Read)
+}
+
+/// Whether the content of a file is a program of Linux or Windows.
+fn is_program(text: &str) -> bool {
+    text.starts_with("\u{7f}ELF") || text.starts_with("MZ")
 }
 
 /// A value decoded from base64 that reads as text.
