@@ -5,7 +5,7 @@ use std::sync::LazyLock;
 use serde_json::json;
 
 use super::{Context, Detection, Match, NextStep, Stage, Verdict, commands, runtime};
-use crate::activity::{Action, Activity};
+use crate::activity::{Action, Activity, Process};
 use crate::severity::Severity;
 
 pub static DETECTION: Detection = Detection {
@@ -57,6 +57,9 @@ fn judge(activity: &Activity, _: &Context<'_>) -> Verdict {
         ));
     }
     let commands = commands::of(process);
+    if let Some(how) = entered(process).filter(|_| !process.probe) {
+        return enters_host(activity, process, &how);
+    }
     let found = commands
         .iter()
         .flat_map(commands::Command::programs)
@@ -86,6 +89,68 @@ fn judge(activity: &Activity, _: &Context<'_>) -> Verdict {
     })
 }
 
+/// How a container's process steps into the machine that it runs on: into the namespaces of its first process, or
+/// into its file system where that is mounted. Either works in a privileged pod only.
+fn entered(process: &Process) -> Option<String> {
+    // The reader of commands leaves out what only starts another program: the line itself tells it. Of a shell's
+    // line, what stands behind such a program's name.
+    let quotes = |it: char| matches!(it, '"' | '\'' | ';' | '&' | '|' | '(' | ')');
+    let words = process.arguments.split_ascii_whitespace().take(MOST_WORDS);
+    let words = words.map(|word| word.trim_matches(quotes));
+    let line: Vec<&str> = std::iter::once(process.binary.as_str()).chain(words).collect();
+    let shell = ["sh", "bash", "dash", "ash", "zsh", "busybox"].contains(&process.name().as_str());
+    let starts = if shell { line.len() } else { 1 };
+    (0..starts).find_map(|at| {
+        let (first, words) = line.get(at..)?.split_first()?;
+        let name = crate::activity::program(first);
+        let enters = match name.as_str() {
+            "nsenter" => {
+                let option = |pair: &[&str]| matches!(pair, ["-t" | "--target", "1"]);
+                words.windows(2).any(option) || words.iter().any(|it| ["-t1", "--target=1"].contains(it))
+            }
+            "chroot" => words.iter().find(|word| !word.starts_with('-')).is_some_and(|root| is_host(root)),
+            _ => false,
+        };
+        enters.then_some(name)
+    })
+}
+
+/// Whether a folder is where the file system of the machine is mounted, or lies below.
+fn is_host(folder: &str) -> bool {
+    let folder = folder.trim_end_matches('/');
+    let below = |rest: &str| rest.is_empty() || rest.starts_with('/');
+    HOST_ROOTS.iter().any(|host| folder.strip_prefix(host).is_some_and(below))
+}
+
+/// Words of a command line that are looked at.
+const MOST_WORDS: usize = 64;
+/// Where pods mount the file system of their machine.
+const HOST_ROOTS: [&str; 7] =
+    ["/host", "/hostfs", "/rootfs", "/host-root", "/node", "/mnt/host", "/proc/1/root"];
+
+fn enters_host(activity: &Activity, process: &Process, how: &str) -> Verdict {
+    // The cluster's own add-ons set up their machines this way.
+    let system = process.place.namespace.as_deref() == Some("kube-system");
+    let mut evidence = runtime::seen_process(process);
+    evidence.insert("tool".to_owned(), json!(how));
+    evidence.insert("enters_host".to_owned(), json!(true));
+    Verdict::matched(Match {
+        subject: runtime::subject(&process.place),
+        severity: system.then_some(Severity::Low),
+        summary: format!(
+            "{how} stepped out of {} into the machine that it runs on.",
+            runtime::place(&process.place)
+        ),
+        evidence,
+        next_steps: vec![
+            runtime::look(activity, &process.place),
+            runtime::isolate(),
+            NextStep::new("Take the machine for compromised: drain it, keep its disk, and replace it.", None),
+        ],
+        not_inspected: Vec::new(),
+    })
+}
+
 /// The listed tool that a program is, whatever its extension says it is written in.
 fn tool(program: &str) -> Option<(String, &'static Tool)> {
     let name = program.trim_start_matches('.').to_ascii_lowercase();
@@ -100,7 +165,6 @@ fn tool(program: &str) -> Option<(String, &'static Tool)> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::activity::Process;
     use crate::detection::Subject;
     use crate::detection::testing::*;
     use crate::policy::Policy;
@@ -118,6 +182,27 @@ mod tests {
         names.sort_unstable();
         names.dedup();
         assert_eq!(names.len(), TOOLS.len(), "a name stands twice");
+    }
+
+    #[test]
+    fn stepping_from_a_container_into_its_machine_is_told() {
+        for (binary, arguments) in [
+            ("/usr/bin/nsenter", "-t 1 -m -u -i -n sh"),
+            ("/usr/bin/nsenter", "--target=1 --mount -- bash"),
+            ("/bin/sh", "-c \"nsenter --target 1 --mount sh\""),
+            ("/usr/sbin/chroot", "/host /bin/bash"),
+            ("/usr/sbin/chroot", "/proc/1/root sh"),
+        ] {
+            assert_eq!(matched(judged(process(binary, arguments))).severity, None, "{binary} {arguments}");
+        }
+        for (binary, arguments) in [
+            ("/usr/bin/nsenter", "-t 1234 -n ip a"),
+            ("/usr/sbin/chroot", "/srv/build sh"),
+            ("/usr/sbin/chroot", "/hostile sh"),
+            ("/bin/echo", "nsenter -t 1"),
+        ] {
+            passed(judged(process(binary, arguments)));
+        }
     }
 
     #[test]
