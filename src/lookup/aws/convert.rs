@@ -34,12 +34,6 @@ pub(super) fn image(image: ec2::Image) -> ImageFact {
             .into_iter()
             .filter_map(|code| code.product_code_id)
             .collect(),
-        watermarks: image
-            .image_watermarks
-            .unwrap_or_default()
-            .into_iter()
-            .filter_map(|watermark| watermark.watermark_key)
-            .collect(),
         tags: tags(image.tags),
         watermarks: watermarks(image.image_watermarks),
     }
