@@ -111,6 +111,11 @@ impl Function {
         Some(outcome(state))
     }
 
+    /// The lines that it wrote so far.
+    pub fn lines(&self) -> Vec<String> {
+        self.lines.lock().unwrap().clone()
+    }
+
     /// What it wrote so far, as JSON: logs and metrics.
     pub fn output(&self) -> Vec<Value> {
         let lines = self.lines.lock().unwrap();
