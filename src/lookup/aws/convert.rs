@@ -35,7 +35,12 @@ pub(super) fn image(image: ec2::Image) -> ImageFact {
             .filter_map(|code| code.product_code_id)
             .collect(),
         tags: tags(image.tags),
+        watermarks: watermarks(image.image_watermarks),
     }
+}
+
+fn watermarks(marks: Option<Vec<ec2::ImageWatermark>>) -> Vec<String> {
+    marks.unwrap_or_default().into_iter().filter_map(|mark| mark.watermark_key).collect()
 }
 
 pub(super) fn metadata(image: ec2::ImageMetadata) -> ImageFact {
@@ -49,6 +54,7 @@ pub(super) fn metadata(image: ec2::ImageMetadata) -> ImageFact {
         creation_date: image.creation_date,
         deprecation_time: image.deprecation_time,
         image_allowed: image.image_allowed,
+        watermarks: watermarks(image.image_watermarks),
         ..ImageFact::default()
     }
 }
