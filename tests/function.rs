@@ -250,6 +250,6 @@ async fn a_tls_endpoint_is_trusted_by_the_authority_that_is_named() {
     }
     let function = Function::start(&url, support::TOPIC, &[]).await;
     let (kind, message) = function.invoke(launch(FOREIGN)).await.unwrap_err();
-    assert_eq!(kind, "NotPublished");
+    assert_eq!(kind, "LookupFailed");
     assert!(message.contains("no connection"), "{message}");
 }

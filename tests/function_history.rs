@@ -152,7 +152,8 @@ async fn a_batch_reads_and_writes_each_subject_once() {
     assert_eq!(reply["activities"], 100, "{reply}");
     let asked = relay.take_history();
     let reads = asked.iter().filter(|action| *action == "BatchGetItem").count();
-    assert!(reads <= 3 && asked.len() <= 2 + 2 * 3, "{asked:?}");
+    // Of a hundred alerts, 32 are claimed at once.
+    assert!(reads <= 5 && asked.len() <= 2 + 4 * 3, "{asked:?}");
     let received = moto.received(&queue).await;
     assert_eq!(received.len(), 4, "the first and the tenth of each");
     // The same batch again: read, and nothing else.
@@ -266,6 +267,10 @@ async fn whatever_moment_it_dies_at_the_alert_is_out_and_mostly_once() {
                 let victim = process.clone();
                 let count = AtomicU32::new(0);
                 let relay = Relay::start(&moto.url, move |_, request| {
+                    // The emulator fails these, which are tried again for seconds.
+                    if let Some(turn) = support::hunting::unknown(request) {
+                        return turn;
+                    }
                     if !concerned(request.action()) {
                         return Turn::Pass;
                     }
