@@ -29,6 +29,8 @@ pub use merge::{Told, alerts};
 pub use message::{Attribute, HttpsBody, MAX_BYTES, Message, chat_message, message};
 pub use storm::summary;
 pub use subject::subject;
+#[cfg(feature = "aws")]
+pub(crate) use words::what;
 pub(crate) use words::{count, thousands};
 
 use std::sync::Arc;
