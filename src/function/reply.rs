@@ -79,7 +79,7 @@ pub(super) enum Failed {
     OutOfTime(String),
     /// A look-up failed for a reason that passes: the event has to be judged again.
     #[error("a look-up failed that may succeed later: {0}")]
-    LookupFailed(String),
+    Lookup(String),
     #[error("{0}")]
     History(String),
     #[error("unreadable input: {0}")]
@@ -114,7 +114,7 @@ impl From<Failed> for Diagnostic {
             Failed::NotPublished(_) => "NotPublished",
             Failed::History(_) => "History",
             Failed::OutOfTime(_) => "OutOfTime",
-            Failed::LookupFailed(_) => "LookupFailed",
+            Failed::Lookup(_) => "LookupFailed",
             Failed::Unreadable(_) => "Unreadable",
             Failed::NotKept(_) => "NotKept",
             Failed::Sweep(_) => "Sweep",

@@ -44,8 +44,8 @@ pub(super) fn look(judged: &Judged, invocation: &Invocation) -> Unfinished {
     );
     invocation.count(|tally| tally.unfinished += 1);
     match (told, invocation.errand.load(Ordering::Relaxed)) {
-        (false, _) => Unfinished::TriedAgain(Failed::LookupFailed(reason)),
-        (true, false) => Unfinished::Told(Failed::LookupFailed(reason)),
+        (false, _) => Unfinished::TriedAgain(Failed::Lookup(reason)),
+        (true, false) => Unfinished::Told(Failed::Lookup(reason)),
         // A sweep goes on where it failed: it would fail there for ever.
         (true, true) => Unfinished::No,
     }

@@ -165,7 +165,7 @@ fn change<'a>(record: &Record<'_>, service: &str) -> Option<(Monitor, String, &'
 }
 
 /// A topic or subscription by its name, without the rest of its ARN.
-fn short<'a>((monitor, arn, effect): (Monitor, String, &'a str)) -> (Monitor, String, &'a str) {
+fn short((monitor, arn, effect): (Monitor, String, &str)) -> (Monitor, String, &str) {
     let name = arn.splitn(6, ':').nth(5).unwrap_or(&arn).to_owned();
     (monitor, name, effect)
 }

@@ -162,7 +162,7 @@ fn set_uid(command: &Command) -> Vec<&str> {
             // A shell installed set-uid stays one under any name.
             match (mode, shell) {
                 (true, true) => vec!["/bin/sh"],
-                (true, false) => args().last().into_iter().collect(),
+                (true, false) => args().next_back().into_iter().collect(),
                 _ => Vec::new(),
             }
         }
@@ -172,7 +172,7 @@ fn set_uid(command: &Command) -> Vec<&str> {
                     .iter()
                     .any(|cap| text.contains(cap))
             });
-            if root { args().last().into_iter().collect() } else { Vec::new() }
+            if root { args().next_back().into_iter().collect() } else { Vec::new() }
         }
         _ => Vec::new(),
     }
