@@ -7,6 +7,7 @@ use support::ACCOUNT;
 use support::events::{launch, push_at_night, scan, sqs};
 use support::function::Function;
 use support::moto::{FOREIGN, Moto, OWN};
+use support::relay::Relay;
 
 /// The notification's body by protocol, and its finding.
 fn finding(notification: &Value) -> (Value, Value) {
@@ -46,8 +47,9 @@ async fn a_launch_from_a_strangers_image_reaches_the_subscriber() {
 #[tokio::test]
 async fn a_launch_from_an_own_image_is_quiet() {
     let moto = Moto::start().await;
+    let relay = Relay::with_ancestry(&moto.url).await;
     let (topic, queue) = moto.topic("alerts-2").await;
-    let function = Function::start(&moto.url, &topic, &[]).await;
+    let function = Function::start(&relay.url, &topic, &[]).await;
     let reply = function.invoke(launch(OWN)).await.unwrap();
     assert_eq!((&reply["activities"], &reply["alerts"]), (&json!(1), &json!(0)), "{reply}");
     assert!(moto.received(&queue).await.is_empty());
@@ -146,8 +148,9 @@ async fn a_policy_file_is_judged_by() {
 #[tokio::test]
 async fn of_a_batch_only_what_failed_comes_again() {
     let moto = Moto::start().await;
+    let relay = Relay::with_ancestry(&moto.url).await;
     let (topic, queue) = moto.topic("alerts-7").await;
-    let function = Function::start(&moto.url, &topic, &[]).await;
+    let function = Function::start(&relay.url, &topic, &[]).await;
     let batch = sqs(&[
         launch(FOREIGN).to_string(),
         "not JSON".to_owned(),
@@ -166,9 +169,10 @@ async fn of_a_batch_only_what_failed_comes_again() {
 #[tokio::test]
 async fn a_bad_record_among_good_ones_is_kept_whole() {
     let moto = Moto::start().await;
+    let relay = Relay::with_ancestry(&moto.url).await;
     let (topic, queue) = moto.topic("alerts-8").await;
     let failures = moto.queue("failures-8").await;
-    let function = Function::start(&moto.url, &topic, &[("FAILURE_QUEUE_URL", &failures)]).await;
+    let function = Function::start(&relay.url, &topic, &[("FAILURE_QUEUE_URL", &failures)]).await;
     let bad =
         json!({"eventVersion": "1.11", "eventSource": "ec2.amazonaws.com", "note": "\u{202e}\u{0}\u{ffff}"});
     let log = json!({"Records": [launch(FOREIGN)["detail"], bad, launch(OWN)["detail"]]});
@@ -180,7 +184,7 @@ async fn a_bad_record_among_good_ones_is_kept_whole() {
     assert_eq!(moto.received(&queue).await.len(), 1);
     assert_eq!(function.metric("Unreadable"), 1.0);
     // Without the queue the whole payload goes to the failure store.
-    let function = Function::start(&moto.url, &topic, &[]).await;
+    let function = Function::start(&relay.url, &topic, &[]).await;
     let (kind, message) = function.invoke(log).await.unwrap_err();
     assert_eq!(kind, "Unreadable");
     assert!(message.contains("Records[1]"), "{message}");

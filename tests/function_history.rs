@@ -57,6 +57,32 @@ async fn the_same_event_is_one_message_however_often_it_comes() {
 }
 
 #[tokio::test]
+async fn a_changed_policy_is_told_by_the_first_process_that_loads_it() {
+    let moto = Moto::start().await;
+    let relay = Relay::with_ancestry(&moto.url).await;
+    let (topic, queue) = moto.topic("policy-1").await;
+    let table = moto.table("policy-1").await;
+    let policy = tempfile::NamedTempFile::new().unwrap();
+    let uri = format!("file:{}", policy.path().display());
+    let settings = [("HISTORY_TABLE", table.as_str()), ("POLICY_URI", uri.as_str())];
+    std::fs::write(&policy, "notify: {minimum_severity: medium}\n").unwrap();
+    for _ in 0..2 {
+        let function = Function::start(&relay.url, &topic, &settings).await;
+        function.invoke(launch(OWN)).await.unwrap();
+        function.invoke(launch(OWN)).await.unwrap();
+    }
+    assert_eq!(moto.received(&queue).await, Vec::<Value>::new(), "nothing has changed");
+    std::fs::write(&policy, "notify: {minimum_severity: critical}\n").unwrap();
+    for _ in 0..2 {
+        Function::start(&relay.url, &topic, &settings).await.invoke(launch(OWN)).await.unwrap();
+    }
+    let findings: Vec<Value> = moto.received(&queue).await.iter().map(finding).collect();
+    assert_eq!(findings.len(), 1, "once, although the changed policy would have kept it back");
+    assert_eq!(findings[0]["finding_info"]["analytic"]["uid"], "policy-changed");
+    assert!(findings[0].to_string().contains("critical"), "it shows the lines that differ");
+}
+
+#[tokio::test]
 async fn more_about_a_subject_joins_its_thread() {
     let moto = Moto::start().await;
     let (topic, queue) = moto.topic("thread-1").await;
@@ -79,7 +105,7 @@ async fn round_trips_are_few() {
     let moto = Moto::start().await;
     let (topic, _) = moto.topic("trips-1").await;
     let table = moto.table("trips-1").await;
-    let relay = Relay::start(&moto.url, |_, _| Turn::Pass).await;
+    let relay = Relay::with_ancestry(&moto.url).await;
     let function = through(&relay, &topic, &table).await;
     assert_eq!(function.invoke(launch(OWN)).await.unwrap()["alerts"], 0);
     assert_eq!(relay.take_history(), ["BatchGetItem", "TransactWriteItems"]);
@@ -203,7 +229,7 @@ async fn a_queues_batch_reads_and_writes_each_subject_once() {
     let moto = Moto::start().await;
     let (topic, _) = moto.topic("batch-2").await;
     let table = moto.table("batch-2").await;
-    let relay = Relay::start(&moto.url, |_, _| Turn::Pass).await;
+    let relay = Relay::with_ancestry(&moto.url).await;
     let function = through(&relay, &topic, &table).await;
     let batch: Vec<String> = (0..10)
         .map(|number| {

@@ -115,6 +115,7 @@ async fn another_accounts_launch_is_judged_with_its_role_or_said_to_be_unseen() 
         ),
         // Visible to the member account alone, and its own.
         "DescribeImages" if request.access_key() == Some("AKIDMEMBER") => image(IMAGE, "444455556666"),
+        "GetImageAncestry" if request.access_key() == Some("AKIDMEMBER") => Response::ancestry(request),
         _ => Response::ec2_error(400, "InvalidAMIID.NotFound"),
     };
     let with_role = stub(answer).await;
@@ -214,6 +215,7 @@ async fn sns_failing_is_the_invocations_failure() {
 async fn a_warm_function_asks_once_about_the_same_image() {
     let stub = stub(|request| match request.action() {
         "DescribeImages" => image(IMAGE, ACCOUNT),
+        "GetImageAncestry" => Response::ancestry(request),
         _ => Response::ec2_error(400, "InvalidAMIID.NotFound"),
     })
     .await;

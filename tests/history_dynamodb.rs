@@ -333,7 +333,7 @@ async fn first_sightings_are_put_into_the_table_once() {
     let store = DynamoDb::new(&moto.sdk, &table);
     let image = imagewarden::history::sight::machine_image("ami-0244eaa2c23917d72");
     let sighting = Key::new(ACCOUNT, REGION, Kind::Sighting, image);
-    let watch = Key::new(ACCOUNT, REGION, Kind::Watch, imagewarden::history::sight::WATCH);
+    let watch = Key::new(ACCOUNT, "", Kind::Watch, imagewarden::history::sight::WATCH);
     let found = store.load(&[sighting, watch]).await.unwrap();
     assert_eq!(found.len(), 2);
     assert!(found.iter().all(|record| record.sighting.is_some() && record.version == 1));

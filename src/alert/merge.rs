@@ -27,13 +27,20 @@ pub fn alerts(judgement: &Judgement, policy: &Policy, policy_note: Option<&str>)
     let activity = &judgement.activity;
     // That it cannot see, and that its policy changed, is told whatever the policy says of detections.
     let always = matches!(activity.action, Action::SelfChecked(_) | Action::PolicyChanged(_));
+    let launch = matches!(activity.action, Action::ImageLaunched(_));
     let mut by_subject: BTreeMap<Subject, Vec<Finding>> = BTreeMap::new();
     let mut doubts = Vec::new();
     let mut suppressed = Vec::new();
-    for (detection, verdict) in &judgement.verdicts {
+    // What cannot be told comes last: what else is known of the launch decides whether it is news.
+    let (unknown, known): (Vec<_>, Vec<_>) =
+        judgement.verdicts.iter().partition(|(_, verdict)| matches!(verdict, Verdict::CannotTell(_)));
+    for (detection, verdict) in known.into_iter().chain(unknown) {
         let (matches, severity) = match verdict {
             Verdict::Match(matches) => (matches.clone(), detection.severity),
-            Verdict::CannotTell(reason) if detection.approval => {
+            // A launch has one image. Where another check says that it is not approved, one alert says so.
+            Verdict::CannotTell(reason)
+                if detection.approval && !(launch && by_subject.values().flatten().any(is_certain)) =>
+            {
                 (vec![blind(activity, reason)], Severity::Medium)
             }
             Verdict::CannotTell(reason) => {
@@ -92,6 +99,11 @@ pub fn alerts(judgement: &Judgement, policy: &Policy, policy_note: Option<&str>)
         .collect();
     alerts.sort_by_key(|alert| std::cmp::Reverse(alert.severity()));
     Told { alerts, suppressed }
+}
+
+/// Whether an approval check found something, and is not only unable to tell.
+fn is_certain(finding: &Finding) -> bool {
+    finding.detection.approval && !matches!(finding.matched.subject, Subject::Unchecked { .. })
 }
 
 /// Silence would mean clean: that an approval check could not tell is told.

@@ -20,7 +20,7 @@ use super::policy::{Current, PolicyStore};
 use super::reply::{Failed, Reply, Report};
 use super::settings::{Settings, SettingsError};
 use super::work::{self, Waiting};
-use super::{errand, place};
+use super::{errand, place, self_check};
 use crate::aws::arn_place;
 use crate::history::Key;
 use crate::history::batch::Batch;
@@ -165,6 +165,7 @@ impl App {
         )
         .await
         .unwrap_or_else(|_| Err(Failed::OutOfTime("all of the payload comes again".to_owned())));
+        self.watch_policy(&invocation).await;
         let mut tally = invocation.tally.lock().unwrap_or_else(PoisonError::into_inner).clone();
         if let Ok(Some(returned)) = &result {
             tally.returned = u64::try_from(returned.len()).unwrap_or(u64::MAX);
@@ -181,6 +182,20 @@ impl App {
                 tracing::error!(error = %failed, "failed; the payload comes again, or to the failure store");
                 Err(failed)
             }
+        }
+    }
+
+    /// Publishes a change of the policy soon after it is loaded. The events of an invocation go first, and a failure
+    /// costs them nothing: the next invocation compares again.
+    async fn watch_policy(self: &Arc<Self>, invocation: &Arc<Invocation>) {
+        if !self.policies.is_uncompared(&invocation.current) || invocation.late() {
+            return;
+        }
+        let watched = self_check::policy::watch(self, invocation);
+        match tokio::time::timeout_at(invocation.last_moment, watched).await {
+            Ok(Ok(())) => self.policies.compared(&invocation.current),
+            Ok(Err(error)) => tracing::warn!(%error, "the policy could not be compared with the one before"),
+            Err(_) => tracing::warn!("there was no time to compare the policy with the one before"),
         }
     }
 

@@ -74,6 +74,8 @@ pub(super) struct PolicyStore {
     source: PolicySource,
     sdk: SdkConfig,
     held: Mutex<Option<Held>>,
+    /// When the policy was loaded that was last compared with the remembered one.
+    compared: Mutex<Option<DateTime<Utc>>>,
 }
 
 #[derive(Clone)]
@@ -92,7 +94,20 @@ impl Held {
 
 impl PolicyStore {
     pub(super) fn new(source: PolicySource, sdk: SdkConfig) -> Self {
-        Self { source, sdk, held: Mutex::new(None) }
+        Self { source, sdk, held: Mutex::new(None), compared: Mutex::new(None) }
+    }
+
+    /// Whether a policy was loaded anew, and not yet compared with the one that history remembers. One that is
+    /// compiled in changes only with the function itself.
+    pub(super) fn is_uncompared(&self, current: &Current) -> bool {
+        self.source != PolicySource::Bundled
+            && !current.load_failed
+            && current.loaded != *self.compared.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Notes that this policy was compared.
+    pub(super) fn compared(&self, current: &Current) {
+        *self.compared.lock().unwrap_or_else(PoisonError::into_inner) = current.loaded;
     }
 
     /// The policy to judge by now. Never fails: a stale one serves on where loading fails, and the

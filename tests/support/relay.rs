@@ -53,6 +53,15 @@ impl Relay {
         Self { url, seen }
     }
 
+    /// In front of an emulator of EC2 that knows no ancestry: each image is the first of its line.
+    pub async fn with_ancestry(target: &str) -> Self {
+        Self::start(target, |_, request| match request.action() {
+            "GetImageAncestry" => Turn::Answer(Response::ancestry(request)),
+            _ => Turn::Pass,
+        })
+        .await
+    }
+
     /// The APIs that were called since the last time, in order.
     pub fn take(&self) -> Vec<String> {
         let seen = std::mem::take(&mut *self.seen.lock().unwrap());

@@ -108,6 +108,16 @@ impl Response {
     }
 
     /// How EC2 fails.
+    /// What EC2 answers to `GetImageAncestry` about an image that is the first of its line.
+    pub fn ancestry(request: &Request) -> Self {
+        Self::ok(format!(
+            "<GetImageAncestryResponse><imageAncestryEntrySet><item><imageId>{}</imageId>\
+             <creationDate>2026-01-05T10:00:00.000Z</creationDate></item></imageAncestryEntrySet>\
+             </GetImageAncestryResponse>",
+            request.form("ImageId").unwrap_or_default()
+        ))
+    }
+
     pub fn ec2_error(status: u16, code: &str) -> Self {
         Self::new(
             status,

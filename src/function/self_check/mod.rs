@@ -1,7 +1,7 @@
 //! The self-check: once a day, whether it can see at all, and whether anybody would hear of it. What
 //! fails is an alert, one a day for each reason.
 
-mod policy;
+pub(super) mod policy;
 mod subscriptions;
 mod sweeps;
 mod trails;
@@ -97,22 +97,7 @@ pub(super) async fn run(app: Arc<App>, invocation: &Arc<Invocation>) -> Result<C
         invocation.count(|tally| tally.latencies.clear());
         results.into_iter().fold(Ok(()), Result::and)?;
     }
-    if let Some(store) = invocation.store.as_ref().filter(|_| !invocation.current.load_failed) {
-        let (location, current) = (app.settings.policy.uri(), &invocation.current);
-        let place = (account, region);
-        let (judgement, remembered) = policy::compare(store, place, &location, &current.policy, now).await?;
-        if let Some(judgement) = judgement {
-            let told = alert::alerts(&judgement, &current.policy, current.note.as_deref());
-            let judged =
-                Judged { activity: judgement.activity, told, unavailable: Vec::new(), attempt: None };
-            let results = tell::all(&app, vec![Ok(judged)], invocation).await;
-            results.into_iter().fold(Ok(()), Result::and)?;
-        }
-        // Only what was told is remembered.
-        if let Some(remembered) = remembered {
-            remembered.save(store, now).await?;
-        }
-    }
+    policy::watch(&app, invocation).await?;
     let line = serde_json::to_string(&checked).unwrap_or_default();
     tracing::info!(self_check = line, "checked itself");
     Ok(checked)

@@ -5,10 +5,13 @@ use std::sync::Arc;
 use chrono::{DateTime, Utc};
 
 use crate::activity::{Action, Activity, Cloud, PolicyChange};
+use crate::alert;
 use crate::detection::{self, Context};
 use crate::engine::Judgement;
+use crate::function::handler::{App, Invocation};
+use crate::function::judge::Judged;
 use crate::function::reply::Failed;
-use crate::function::sweep;
+use crate::function::{sweep, tell};
 use crate::history::{Key, Kind, Memory, Record, Store};
 use crate::lookup::Facts;
 use crate::policy::Policy;
@@ -17,16 +20,41 @@ use crate::policy::Policy;
 const LONGEST: usize = 64 * 1024;
 
 /// A policy to be remembered, once what it says of itself is told.
-pub(super) struct Remembered {
+struct Remembered {
     record: Record,
     text: String,
+}
+
+/// Compares the loaded policy with the one that is remembered, publishes how they differ, and remembers it.
+///
+/// # Errors
+/// When history does not answer, or the alert could not be published: nothing is remembered then, so that
+/// the next comparison finds the change again.
+pub(in crate::function) async fn watch(app: &Arc<App>, invocation: &Arc<Invocation>) -> Result<(), Failed> {
+    let current = &invocation.current;
+    let Some(store) = invocation.store.as_ref().filter(|_| !current.load_failed) else { return Ok(()) };
+    let now = Utc::now();
+    let account = invocation.surroundings.account.as_deref().unwrap_or_default();
+    let region = invocation.surroundings.region.as_deref().unwrap_or_default();
+    let location = app.settings.policy.uri();
+    let (judgement, remembered) = compare(store, (account, region), &location, &current.policy, now).await?;
+    if let Some(judgement) = judgement {
+        let told = alert::alerts(&judgement, &current.policy, current.note.as_deref());
+        let judged = Judged { activity: judgement.activity, told, unavailable: Vec::new(), attempt: None };
+        let results = tell::all(app, vec![Ok(judged)], invocation).await;
+        results.into_iter().fold(Ok(()), Result::and)?;
+    }
+    match remembered {
+        Some(remembered) => remembered.save(store, now).await,
+        None => Ok(()),
+    }
 }
 
 /// How the policy differs from the one that is remembered, if it does, and what to remember.
 ///
 /// # Errors
 /// When history does not answer.
-pub(super) async fn compare<S: Store>(
+async fn compare<S: Store>(
     store: &S,
     (account, region): (&str, &str),
     location: &str,
@@ -50,7 +78,7 @@ impl Remembered {
     ///
     /// # Errors
     /// When history does not answer.
-    pub(super) async fn save<S: Store>(mut self, store: &S, now: DateTime<Utc>) -> Result<(), Failed> {
+    async fn save<S: Store>(mut self, store: &S, now: DateTime<Utc>) -> Result<(), Failed> {
         self.record.document = Some(self.text);
         self.record.touch(now);
         match store.save(&[self.record]).await {
