@@ -47,7 +47,9 @@ pub fn seed_c4_launch_in_google_cloud() -> Vec<Case> {
         Case::fires("an unknown project's image", vec![sample("gcp-instance-foreign-project")], NOT_APPROVED)
             .severity("high"),
         Case::fires("many at once", vec![sample("gcp-bulk-insert-event-bus")], NOT_APPROVED),
-        Case::fires("a project that is not listed", vec![sample("gcp-instance-debian-family")], NOT_APPROVED),
+        Case::fires("a project that is not listed", vec![sample("gcp-instance-debian-family")], NOT_APPROVED)
+            .policy("images: {approved: {gcp_projects: []}}"),
+        Case::quiet("Google's own image project", vec![sample("gcp-instance-debian-family")]),
         Case::quiet("a listed project", vec![sample("gcp-instance-debian-family")])
             .policy("images: {approved: {gcp_projects: [debian-cloud]}}"),
         Case::quiet("the project's own image", vec![sample("gcp-instance-own-image")]),
