@@ -60,7 +60,8 @@ fn recent(events: &[Value]) -> Vec<Value> {
     let mut events: Vec<Value> =
         texts.iter().map(|text| serde_json::from_str(&moved(text, by)).unwrap()).collect();
     // A batch of log lines gives their times in milliseconds.
-    for line in events.iter_mut().filter_map(|event| event["logEvents"].as_array_mut()).flatten() {
+    let batches = events.iter_mut().filter_map(|event| event.get_mut("logEvents")?.as_array_mut());
+    for line in batches.flatten() {
         if let Some(time) = line["timestamp"].as_i64() {
             line["timestamp"] = Value::from(time + by.num_milliseconds());
         }

@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use super::draft::{Draft, Entry};
-use crate::policy::{Policy, PolicyError, Pusher, Schedule};
+use crate::policy::{Approved, Listed, Policy, PolicyError, Pusher, Schedule};
 use crate::text::{clean, redact};
 
 /// Lines of a section that are comments; the rest is a count.
@@ -51,11 +51,14 @@ impl Draft {
         line(&mut out, "  approved:");
         list(&mut out, 4, "owners", &self.owners, |value| quoted(value));
         list(&mut out, 4, "ids", &self.ids, |value| quoted(value));
+        let default = Approved::default();
         if !self.azure_publishers.is_empty() {
-            list(&mut out, 4, "azure_publishers", &self.azure_publishers, |value| quoted(value));
+            let publishers = with_default(&self.azure_publishers, &default.azure_publishers);
+            list(&mut out, 4, "azure_publishers", &publishers, |value| quoted(value));
         }
         if !self.gcp_projects.is_empty() {
-            list(&mut out, 4, "gcp_projects", &self.gcp_projects, |value| quoted(value));
+            let projects = with_default(&self.gcp_projects, &default.gcp_projects);
+            list(&mut out, 4, "gcp_projects", &projects, |value| quoted(value));
         }
         remarks(&mut out, 4, "Images that were not approved by a line here:", &self.images_unknown);
         if let Some(command) = &self.facts_command {
@@ -103,6 +106,16 @@ fn line(out: &mut String, text: &str) {
 }
 
 /// A key with its entries; those that are not approved are comments below the others.
+/// A list that is written replaces its default, so it has to hold that too.
+fn with_default(entries: &[Entry<String>], default: &[Listed]) -> Vec<Entry<String>> {
+    let implied = default
+        .iter()
+        .map(Listed::as_str)
+        .filter(|value| !entries.iter().any(|entry| entry.approved && entry.value == *value))
+        .map(|value| Entry::approved(value.to_owned(), "approved by default"));
+    implied.chain(entries.iter().cloned()).collect()
+}
+
 fn list<T>(out: &mut String, indent: usize, key: &str, entries: &[Entry<T>], value: impl Fn(&T) -> String) {
     let approved: Vec<&Entry<T>> = entries.iter().filter(|entry| entry.approved).collect();
     let empty = if approved.is_empty() { " []" } else { "" };
