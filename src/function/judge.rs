@@ -1,8 +1,10 @@
 //! One activity: judged.
 
-use std::sync::Arc;
+use std::future::Future;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use chrono::Utc;
+use tokio::sync::oneshot;
 use tokio::time::Instant;
 
 use super::attempts;
@@ -14,8 +16,8 @@ use crate::activity::Activity;
 use crate::alert::{self, Told};
 use crate::engine::FailedLookup;
 use crate::history::Store;
-use crate::lookup::Lookup;
 use crate::lookup::aws::ACTIVITY_TIME;
+use crate::lookup::{Fact, FactKey, Lookup};
 use crate::pipeline::Pipeline;
 
 /// What there is to tell of an activity.
@@ -35,6 +37,25 @@ impl Judged {
     }
 }
 
+/// Lets the next activity begin: once this one is judged, or waits for AWS.
+pub(super) type Gate = oneshot::Sender<()>;
+
+/// A look-up that opens the gate before it asks AWS.
+struct Gated<'a, L> {
+    lookup: &'a L,
+    gate: Mutex<Option<Gate>>,
+}
+
+impl<L: Lookup> Lookup for Gated<'_, L> {
+    fn fetch(&self, keys: &[FactKey]) -> impl Future<Output = Vec<(FactKey, Fact)>> + Send {
+        if !keys.is_empty() {
+            // Whoever waits for it hears that it is gone.
+            drop(self.gate.lock().unwrap_or_else(PoisonError::into_inner).take());
+        }
+        self.lookup.fetch(keys)
+    }
+}
+
 /// What it leaves behind is in the invocation's records, and not yet in the table.
 ///
 /// # Errors
@@ -42,6 +63,7 @@ impl Judged {
 pub(super) async fn one(
     app: Arc<App>,
     waiting: Waiting,
+    gate: Gate,
     invocation: Arc<Invocation>,
 ) -> Result<Judged, Failed> {
     let Waiting { activity, receives } = waiting;
@@ -53,7 +75,8 @@ pub(super) async fn one(
     let deadline = invocation.deadline.min(Instant::now() + ACTIVITY_TIME);
     let lookup = invocation.lookup.until(deadline);
     let topics = Topics { sns: &app.sns, until: invocation.last_moment };
-    let pipeline = pipeline(&invocation, &lookup, invocation.records.as_ref(), &topics);
+    let gated = Gated { lookup: &lookup, gate: Mutex::new(Some(gate)) };
+    let pipeline = pipeline(&invocation, &gated, invocation.records.as_ref(), &topics);
     let judgement = pipeline.judge(activity.clone()).await;
     // Facts that only the invocation's end kept away are there the next time.
     if !first && lookup.cut_short() && invocation.late() {

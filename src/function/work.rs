@@ -8,12 +8,13 @@ use std::collections::VecDeque;
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
+use tokio::sync::oneshot;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tracing::Instrument;
 
 use super::handler::{App, Invocation};
-use super::judge::{self, Judged};
+use super::judge::{self, Gate, Judged};
 use super::off_thread::{self, Cut};
 use super::reply::Failed;
 use super::{AT_ONCE, tell};
@@ -93,6 +94,9 @@ async fn read<'a>(
     }
 }
 
+/// How long the next activity waits for one that neither ends nor asks AWS.
+const HANDOVER: Duration = Duration::from_millis(500);
+
 /// Judges as many as there is time for, and writes what they leave behind.
 async fn turn(
     app: &Arc<App>,
@@ -142,8 +146,12 @@ async fn judge(
             let Some(next) = waiting.pop_front() else { break };
             let place = results.len();
             results.push(Err(broke_off()));
-            let judged = in_time(app.clone(), next, invocation.clone());
+            let (gate, opened) = oneshot::channel();
+            let judged = in_time(app.clone(), next, gate, invocation.clone());
             running.spawn(async move { (place, judged.await) }.in_current_span());
+            // What one activity leaves behind, the next one finds, in the order of the payload: only what waits
+            // for AWS, or takes too long, is passed.
+            let _ = tokio::time::timeout(HANDOVER, opened).await;
         }
         match running.join_next().await {
             None => return results,
@@ -158,11 +166,16 @@ async fn judge(
 }
 
 /// Judges one activity, on a thread of its own and for as long as it may take.
-async fn in_time(app: Arc<App>, waiting: Waiting, invocation: Arc<Invocation>) -> Result<Judged, Failed> {
+async fn in_time(
+    app: Arc<App>,
+    waiting: Waiting,
+    gate: Gate,
+    invocation: Arc<Invocation>,
+) -> Result<Judged, Failed> {
     let now = Instant::now();
     let until = invocation.deadline.min(now + ACTIVITY_TIME).max(now) + GRACE;
     let (id, given_up) = (waiting.activity.id.clone(), app.given_up.clone());
-    match off_thread::run(judge::one(app, waiting, invocation), until, &given_up).await {
+    match off_thread::run(judge::one(app, waiting, gate, invocation), until, &given_up).await {
         Ok(judged) => judged,
         Err(Cut::Late) => {
             tracing::error!(activity = id, "judging took too long and was given up");
