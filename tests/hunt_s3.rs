@@ -52,7 +52,11 @@ async fn every_log_under_a_prefix_is_read_and_nothing_else() {
     put("elsewhere/x.json.gz".to_owned(), log(901)).await;
     put("org/AWSLogs/o-1/444455556666/CloudTrail/broken.json.gz".to_owned(), b"\x1f\x8b\x08broken".to_vec())
         .await;
+    put("alone/x.json.gz".to_owned(), log(902)).await;
     put("org/manual.pdf".to_owned(), b"no log".to_vec()).await;
+    let (code, _, told) = hunt(&moto, &["s3://hunt-logs/alone/"]);
+    assert_eq!(code, Some(0), "a prefix of exactly one object: {told}");
+    assert!(told.contains("1 record"), "{told}");
     let (code, _, told) = hunt(&moto, &["s3://hunt-logs/org/"]);
     assert_eq!(code, Some(0), "{told}");
     assert!(told.contains("41 files") && told.contains("40 records"), "{told}");

@@ -35,7 +35,8 @@ pub fn scan(
     let jobs = if remote { options.jobs.max(REQUESTS) } else { options.jobs };
     let jobs = jobs.clamp(1, inputs.len().max(1));
     let mut summary = Summary::default();
-    if jobs == 1 {
+    // Reading an object blocks its thread, which must not be the caller's: that may be an asynchronous runtime's.
+    if jobs == 1 && !remote {
         let mut buffers = Buffers::default();
         for (number, input) in inputs.iter().enumerate() {
             if options.progress.is_stopped() {
