@@ -41,7 +41,7 @@ impl Reference {
         }
         let (name, tag) = split_tag(name);
         let (host, path) = match name.split_once('/') {
-            Some((host, path)) if is_host(host) => (host.to_ascii_lowercase(), path.to_owned()),
+            Some((host, path)) if is_host(host) => (host.to_owned(), path.to_owned()),
             Some(_) => (HUB[0].to_owned(), name.to_owned()),
             None => (HUB[0].to_owned(), format!("library/{name}")),
         };
@@ -111,7 +111,7 @@ fn split_pattern(pattern: &str) -> (String, String) {
         None if pattern.chars().all(|c| c == '*') || is_registry_alone(pattern) => (pattern, "*".to_owned()),
         None => (HUB[0], format!("library/{pattern}")),
     };
-    let host = normal_host(&host.to_ascii_lowercase());
+    let host = normal_host(host);
     if !HUB.contains(&host.as_str()) {
         return (host, path);
     }
@@ -179,8 +179,11 @@ fn split_tag(name: &str) -> (&str, Option<&str>) {
     }
 }
 
-/// A registry in its normal form: without the default port and the root's dot.
+/// A registry in its normal form: in lower case, without the default port and the root's dot. One that only a
+/// capital letter tells from a namespace keeps its case: `Depot/app` is not `docker.io/depot/app`.
 fn normal_host(host: &str) -> String {
+    let lower = host.to_ascii_lowercase();
+    let host = if is_host(&lower) { &lower } else { host };
     let host = host.strip_suffix(":443").unwrap_or(host);
     match host.rsplit_once(':') {
         Some((name, port)) => format!("{}:{port}", name.strip_suffix('.').unwrap_or(name)),
@@ -317,7 +320,8 @@ mod tests {
     #[test]
     fn references_and_patterns_have_one_normal_form() {
         for (text, expected) in [
-            ("Depot/app", "depot/app"),
+            // Found by fuzzing: the normal form of a reference is read as it was.
+            ("Depot/app", "Depot/app"),
             ("registry.example.com./a", "registry.example.com/a"),
             ("registry.example.com.:443/a", "registry.example.com/a"),
             ("registry.example.com:port/a", "none"),
