@@ -59,7 +59,9 @@ fn found_by_scanner(text: &str) -> Vec<Vec<String>> {
         let printed = command.words.iter().filter(|word| word.text != "$()");
         printed.map(|word| word.text.clone()).collect::<Vec<_>>()
     };
-    let named = script.commands.iter().map(words).filter(|words| !words.is_empty());
+    // The scanner follows texts in the arguments of programs that it does not know. Bash runs none of these here.
+    let own = script.commands.iter().filter(|command| command.unit == 0);
+    let named = own.map(words).filter(|words| !words.is_empty());
     let mut commands: Vec<Vec<String>> = named
         .filter(|words| {
             !BUILTIN.contains(&words[0].as_str()) && words[0] != "bash" && !words[0].starts_with("fn")
