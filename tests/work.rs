@@ -9,7 +9,7 @@ use std::process::{Command, Stdio};
 
 /// The smallest input, in bytes; the others are twice and four times as long.
 fn size() -> usize {
-    std::env::var("IMAGEWARDEN_WORK_SIZE").ok().and_then(|size| size.parse().ok()).unwrap_or(2_000)
+    std::env::var("IMAGEWARDEN_WORK_SIZE").ok().and_then(|size| size.parse().ok()).unwrap_or(1_000)
 }
 
 /// `before`, then `open` and `close` equally often.
