@@ -164,13 +164,7 @@ async fn main() -> Outcome<()> {
     let samples = samples(&root.join("events"))?;
     let facts = Recorded::open(&root.join("events/facts"))?;
     let policy = policy();
-    let around = Surroundings {
-        account: None,
-        region: None,
-        received: Utc::now(),
-        flow_log_format: None,
-        trust: imagewarden::source::Trust::default(),
-    };
+    let around = Surroundings::new(Utc::now());
 
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     if arguments.iter().any(|argument| argument == "--verdicts") {

@@ -29,13 +29,7 @@ fn main() -> Outcome<()> {
     let file = arguments.next().ok_or("name the file that holds the delivery")?;
     let rounds: u32 = arguments.next().map_or(Ok(1), |rounds| rounds.parse())?;
     let text = std::fs::read_to_string(file)?;
-    let around = Surroundings {
-        account: None,
-        region: None,
-        received: Utc::now(),
-        flow_log_format: None,
-        trust: imagewarden::source::Trust::default(),
-    };
+    let around = Surroundings::new(Utc::now());
     let mut activities = 0;
     let before = processor_time()?;
     for _ in 0..rounds {

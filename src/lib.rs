@@ -21,6 +21,7 @@ pub mod detection;
 pub mod engine;
 #[cfg(feature = "aws")]
 pub mod function;
+pub mod glob;
 pub mod hash;
 pub mod history;
 pub mod indicators;

@@ -31,13 +31,7 @@ fn time(text: &str) -> DateTime<Utc> {
 
 /// Judges events as `check` does.
 fn judge(events: &[Vec<u8>], facts: &Path) -> Vec<Alert> {
-    let surroundings = Surroundings {
-        account: None,
-        region: None,
-        received: time("2026-06-01T00:00:00Z"),
-        flow_log_format: None,
-        trust: imagewarden::source::Trust::default(),
-    };
+    let surroundings = Surroundings::new(time("2026-06-01T00:00:00Z"));
     let mut activities: Vec<_> =
         events.iter().flat_map(|event| source::read_bytes(event, &surroundings).activities).collect();
     activities.sort_by_key(|activity| activity.time);

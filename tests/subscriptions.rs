@@ -136,13 +136,7 @@ fn lines(name: &str) -> Vec<String> {
 
 /// What the function makes of one line alone.
 fn actions(line: &str) -> Vec<Action> {
-    let around = Surroundings {
-        account: None,
-        region: None,
-        received: chrono::Utc::now(),
-        flow_log_format: None,
-        trust: imagewarden::source::Trust::default(),
-    };
+    let around = Surroundings::new(chrono::Utc::now());
     let document = json!({
         "messageType": "DATA_MESSAGE", "owner": "111122223333", "logGroup": "g", "logStream": "s",
         "logEvents": [{"id": "1", "timestamp": 1_772_787_600_000_i64, "message": line}],

@@ -205,13 +205,7 @@ fn envelopes(payload: &Value) -> Vec<Value> {
 
 /// Whether the function makes nothing of an event.
 fn ignored(event: &Value) -> bool {
-    let around = Surroundings {
-        account: None,
-        region: None,
-        received: chrono::Utc::now(),
-        flow_log_format: None,
-        trust: imagewarden::source::Trust::default(),
-    };
+    let around = Surroundings::new(chrono::Utc::now());
     let reading = source::read(event, &around);
     reading.activities.is_empty() && reading.unreadable.is_empty()
 }

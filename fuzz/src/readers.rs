@@ -148,9 +148,7 @@ fn surroundings() -> Surroundings {
     Surroundings {
         account: Some("111122223333".to_owned()),
         region: Some("eu-central-1".to_owned()),
-        received: DateTime::from_timestamp(1_790_000_000, 0).unwrap_or_default(),
-        flow_log_format: None,
-        trust: source::Trust::default(),
+        ..Surroundings::new(DateTime::from_timestamp(1_790_000_000, 0).unwrap_or_default())
     }
 }
 

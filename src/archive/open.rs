@@ -40,7 +40,7 @@ pub(super) fn beginning(bytes: &[u8]) -> Vec<u8> {
     const ENOUGH: u64 = 64 * 1024;
     let mut start = Vec::new();
     if bytes.starts_with(&GZIP) {
-        // What cannot be inflated is told by whoever reads the file.
+        // A file that cannot be inflated is reported when it is read.
         let _ = MultiGzDecoder::new(bytes).take(ENOUGH).read_to_end(&mut start);
     } else {
         start.extend(bytes.iter().take(ENOUGH as usize));

@@ -248,13 +248,7 @@ mod tests {
 
     /// Activities of every kind that the sample events come to.
     fn samples() -> Vec<Activity> {
-        let surroundings = Surroundings {
-            account: None,
-            region: None,
-            received: Utc::now(),
-            flow_log_format: None,
-            trust: crate::source::Trust::default(),
-        };
+        let surroundings = Surroundings::new(Utc::now());
         let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/events");
         let files = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
         let mut files: Vec<_> =

@@ -14,13 +14,7 @@ use crate::source::{self, Reading};
 
 fn surroundings() -> Surroundings {
     let received = "2026-03-10T12:00:00Z".parse().unwrap();
-    Surroundings {
-        account: None,
-        region: None,
-        received,
-        flow_log_format: None,
-        trust: crate::source::Trust::default(),
-    }
+    Surroundings::new(received)
 }
 
 /// Activities and what could not be read, with shortcuts, in one piece.

@@ -28,13 +28,7 @@ pub struct Input {
 /// read in a file is in its [`Reading`].
 pub fn read(paths: &[PathBuf], facts: Option<&Path>, account: Option<&str>) -> miette::Result<Vec<Input>> {
     let mut folders = FactFolders::new(facts)?;
-    let surroundings = Surroundings {
-        account: account.map(str::to_owned),
-        region: None,
-        received: Utc::now(),
-        flow_log_format: None,
-        trust: imagewarden::source::Trust::default(),
-    };
+    let surroundings = Surroundings { account: account.map(str::to_owned), ..Surroundings::new(Utc::now()) };
     let mut inputs = Vec::new();
     for path in paths {
         if path.as_os_str() == STDIN {

@@ -1,9 +1,9 @@
-//! Claims: who is telling what, so that the same event is told once to every sink.
+//! Claims: which process publishes an alert, so that each sink receives it once.
 //!
-//! Claim, publish, confirm. A claim is a lease: whoever dies holding it is replaced when it runs out, and
-//! whoever could not publish gives it back at once. It remembers which sinks have the message, so that one
-//! that is down costs the others no repetition. A crash between publish and confirm repeats a message;
-//! nothing loses one.
+//! A process takes the claim, publishes, and confirms. A claim is a lease. When a process dies, its lease runs
+//! out and another process takes the claim. When a publish is refused, the process releases the claim at once.
+//! The claim lists the sinks that have the message, so a sink that is down causes no repetition at the others.
+//! A crash between publish and confirm repeats a message and never loses one.
 
 use std::collections::BTreeSet;
 

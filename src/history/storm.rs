@@ -44,7 +44,7 @@ pub struct Storm {
     /// How many summaries were told.
     #[serde(default)]
     pub summaries: u32,
-    /// What was told singly within the window.
+    /// The alerts that were published singly within the window.
     #[serde(default)]
     pub singles: Vec<Single>,
     /// The subjects that matter most: the most severe, then those with the most instances, then the first.

@@ -159,7 +159,7 @@ impl<'a> Unit<'a> {
     }
 }
 
-/// Every habit, the most frequent first. What is none is judged by everybody's schedule and widens nothing.
+/// Every habit, the most frequent first. Pushes without a habit fall under the common schedule and do not widen it.
 fn units(pushes: &Pushes) -> Vec<Unit<'_>> {
     let mut by_principal: BTreeMap<&str, Vec<(&str, &Pushed)>> = BTreeMap::new();
     for ((principal, repository), pushed) in &pushes.by_pair {

@@ -28,11 +28,12 @@ mod tests;
 mod value;
 mod warnings;
 
+pub use crate::glob::like;
 pub(crate) use check::is_id;
 pub use error::{Invalid, PolicyError};
 pub use listed::Listed;
 pub use load::{BUNDLED, load_file, load_with_text};
-pub use pattern::{like, like_principal};
+pub use pattern::like_principal;
 pub use value::{Cidr, Hours, Span, Zone};
 use value::{date, dates, optional_date, section};
 

@@ -163,7 +163,7 @@ fn read_document(value: &Value, envelope: &Envelope<'_>) -> Reading {
 }
 
 /// What the AWS CLI prints of a log: `events` of `filter-log-events` and `get-log-events`, `results` of
-/// `get-query-results`. `None` where the value is none of these.
+/// `get-query-results`. `None` for any other value.
 pub(super) fn read_printed(value: &Value, envelope: &Envelope<'_>) -> Option<Reading> {
     let mut streams: Vec<(Option<String>, Vec<Value>)> = Vec::new();
     let mut add = |stream: Option<String>, event: Value| match streams.last_mut() {

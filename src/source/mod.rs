@@ -71,6 +71,13 @@ pub struct Surroundings {
     pub trust: Trust,
 }
 
+impl Surroundings {
+    /// Surroundings that know only when the payload arrived.
+    pub fn new(received: DateTime<Utc>) -> Self {
+        Self { account: None, region: None, received, flow_log_format: None, trust: Trust::default() }
+    }
+}
+
 /// What a payload held. Never nothing at all: a payload without a record counts as one ignored.
 #[derive(Debug, Default)]
 pub struct Reading {

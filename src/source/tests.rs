@@ -16,13 +16,7 @@ use crate::activity::{Action, Cloud, GuardRailChange, ImageRef, LaunchOutcome, S
 
 pub(super) fn surroundings() -> Surroundings {
     let received: DateTime<Utc> = "2026-03-10T12:00:00Z".parse().unwrap();
-    Surroundings {
-        account: None,
-        region: None,
-        received,
-        flow_log_format: None,
-        trust: crate::source::Trust::default(),
-    }
+    Surroundings::new(received)
 }
 
 /// Every sample event: file name and content.

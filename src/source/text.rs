@@ -276,13 +276,7 @@ mod tests {
     const EVENT: &str = r#"{"eventName":"DescribeRegions","eventSource":"ec2.amazonaws.com"}"#;
 
     fn surroundings() -> Surroundings {
-        Surroundings {
-            account: None,
-            region: None,
-            received: chrono::Utc::now(),
-            flow_log_format: None,
-            trust: crate::source::Trust::default(),
-        }
+        Surroundings::new(chrono::Utc::now())
     }
 
     fn gzip(text: &str) -> Vec<u8> {

@@ -161,13 +161,7 @@ fn file(groups: &[Vec<Value>]) -> Vec<u8> {
 
 fn surroundings() -> Surroundings {
     let received = "2026-03-10T12:00:00Z".parse().unwrap();
-    Surroundings {
-        account: None,
-        region: None,
-        received,
-        flow_log_format: None,
-        trust: crate::source::Trust::default(),
-    }
+    Surroundings::new(received)
 }
 
 /// Activities, records passed, and why the rest could not be read.

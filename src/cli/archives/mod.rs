@@ -53,13 +53,8 @@ impl Reading {
         interrupt: &Interrupt,
         sink: impl FnMut(Batch) -> io::Result<()>,
     ) -> miette::Result<Summary> {
-        let surroundings = Surroundings {
-            account: account.map(str::to_owned),
-            region: None,
-            received: Utc::now(),
-            flow_log_format: None,
-            trust: imagewarden::source::Trust::default(),
-        };
+        let surroundings =
+            Surroundings { account: account.map(str::to_owned), ..Surroundings::new(Utc::now()) };
         let mut options = archive::Options::new(surroundings);
         options.jobs = self.jobs();
         options.fetch = found.fetch.clone();

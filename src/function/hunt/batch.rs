@@ -105,13 +105,7 @@ async fn read(
         return Ok((Sorted::default(), Summary::default()));
     }
     let flow_log_format = invocation.surroundings.flow_log_format.clone();
-    let surroundings = Surroundings {
-        account: None,
-        region: None,
-        received,
-        flow_log_format,
-        trust: crate::source::Trust::default(),
-    };
+    let surroundings = Surroundings { flow_log_format, ..Surroundings::new(received) };
     let mut options = archive::Options::new(surroundings);
     let fetcher = Fetcher::start(app.sdk.clone());
     options.fetch = Some(Arc::new(fetcher.map_err(|error| Failed::Hunt(error.to_string()))?));

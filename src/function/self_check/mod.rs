@@ -8,7 +8,7 @@ mod trails;
 
 use std::sync::Arc;
 
-use chrono::{NaiveTime, Utc};
+use chrono::{DateTime, NaiveTime, Utc};
 use serde::Serialize;
 
 use super::handler::{App, Invocation};
@@ -18,7 +18,7 @@ use super::tell;
 use crate::activity::{Action, Activity, CheckFailure, Cloud, SelfCheck};
 use crate::alert;
 use crate::aws::{Cause, Failure};
-use crate::detection::{self, Context};
+use crate::detection::{self, Context, Detection};
 use crate::engine::Judgement;
 use crate::history::Memory;
 use crate::lookup::Facts;
@@ -88,14 +88,11 @@ pub(super) async fn run(app: Arc<App>, invocation: &Arc<Invocation>) -> Result<C
     }
     let failures = u64::try_from(checked.failures.len()).unwrap_or(u64::MAX);
     invocation.count(|tally| tally.self_check_failures = Some(failures));
-    if let Some(judgement) = judgement(account, region, now, &checked) {
-        let current = &invocation.current;
-        let told = alert::alerts(&judgement, &current.policy, current.note.as_deref());
-        let judged = Judged { activity: judgement.activity, told, unavailable: Vec::new(), attempt: None };
-        let results = tell::all(&app, vec![Ok(judged)], invocation).await;
+    if let Some(judgement) = judgement((account, region), now, &checked) {
+        let published = publish(&app, judgement, invocation).await;
         // Its time is no event's.
         invocation.count(|tally| tally.latencies.clear());
-        results.into_iter().fold(Ok(()), Result::and)?;
+        published?;
     }
     policy::watch(&app, invocation).await?;
     let line = serde_json::to_string(&checked).unwrap_or_default();
@@ -105,18 +102,30 @@ pub(super) async fn run(app: Arc<App>, invocation: &Arc<Invocation>) -> Result<C
 
 /// What the detection `self-check` makes of it. Its time is the day's beginning: the same failure is told once a
 /// day however often it is looked for.
-fn judgement(
-    account: &str,
-    region: &str,
-    now: chrono::DateTime<Utc>,
-    checked: &Checked,
-) -> Option<Judgement> {
+fn judgement(place: Place<'_>, now: DateTime<Utc>, checked: &Checked) -> Option<Judgement> {
     if checked.failures.is_empty() {
         return None;
     }
+    let id = format!("self-check/{}", now.format("%Y-%m-%d"));
+    let time = now.date_naive().and_time(NaiveTime::MIN).and_utc();
+    let action = Action::SelfChecked(SelfCheck { failures: checked.failures.clone() });
+    Some(judged(&detection::self_check::DETECTION, place, (id, time), action))
+}
+
+/// An account and a region.
+type Place<'a> = (&'a str, &'a str);
+
+/// Judges what the function found by itself, by the one detection that is about it. No event says it, and nobody
+/// called.
+fn judged(
+    detection: &'static Detection,
+    (account, region): Place<'_>,
+    (id, time): (String, DateTime<Utc>),
+    action: Action,
+) -> Judgement {
     let activity = Activity {
-        id: format!("self-check/{}", now.format("%Y-%m-%d")),
-        time: now.date_naive().and_time(NaiveTime::MIN).and_utc(),
+        id,
+        time,
         time_is_arrival: false,
         time_claimed: None,
         shared: false,
@@ -125,17 +134,22 @@ fn judgement(
         cloud: Cloud::Aws,
         actor: None,
         api: None,
-        action: Action::SelfChecked(SelfCheck { failures: checked.failures.clone() }),
+        action,
     };
-    let verdict = (detection::self_check::DETECTION.judge)(
-        &activity,
-        &Context {
-            policy: Policy::bundled(),
-            facts: &Facts::default(),
-            memory: &Memory::none(),
-            matches: &[],
-        },
-    );
-    let verdicts = vec![(&detection::self_check::DETECTION, verdict)];
-    Some(Judgement { activity: Arc::new(activity), verdicts, unavailable: Vec::new() })
+    let context = Context {
+        policy: Policy::bundled(),
+        facts: &Facts::default(),
+        memory: &Memory::none(),
+        matches: &[],
+    };
+    let verdict = (detection.judge)(&activity, &context);
+    Judgement { activity: Arc::new(activity), verdicts: vec![(detection, verdict)], unavailable: Vec::new() }
+}
+
+/// Publishes what the function found by itself.
+async fn publish(app: &Arc<App>, judgement: Judgement, invocation: &Arc<Invocation>) -> Result<(), Failed> {
+    let current = &invocation.current;
+    let told = alert::alerts(&judgement, &current.policy, current.note.as_deref());
+    let judged = Judged { activity: judgement.activity, told, unavailable: Vec::new(), attempt: None };
+    tell::all(app, vec![Ok(judged)], invocation).await.into_iter().fold(Ok(()), Result::and)
 }

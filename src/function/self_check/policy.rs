@@ -4,16 +4,14 @@ use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 
-use crate::activity::{Action, Activity, Cloud, PolicyChange};
-use crate::alert;
-use crate::detection::{self, Context};
+use super::{judged, publish};
+use crate::activity::{Action, PolicyChange};
+use crate::detection;
 use crate::engine::Judgement;
 use crate::function::handler::{App, Invocation};
-use crate::function::judge::Judged;
 use crate::function::reply::Failed;
-use crate::function::{sweep, tell};
-use crate::history::{Key, Kind, Memory, Record, Store};
-use crate::lookup::Facts;
+use crate::function::sweep;
+use crate::history::{Key, Kind, Record, Store};
 use crate::policy::Policy;
 
 /// Bytes of a policy that are remembered. Of a longer one its hash is, and the alert shows no lines.
@@ -39,10 +37,7 @@ pub(in crate::function) async fn watch(app: &Arc<App>, invocation: &Arc<Invocati
     let location = app.settings.policy.uri();
     let (judgement, remembered) = compare(store, (account, region), &location, &current.policy, now).await?;
     if let Some(judgement) = judgement {
-        let told = alert::alerts(&judgement, &current.policy, current.note.as_deref());
-        let judged = Judged { activity: judgement.activity, told, unavailable: Vec::new(), attempt: None };
-        let results = tell::all(app, vec![Ok(judged)], invocation).await;
-        results.into_iter().fold(Ok(()), Result::and)?;
+        publish(app, judgement, invocation).await?;
     }
     match remembered {
         Some(remembered) => remembered.save(store, now).await,
@@ -68,7 +63,12 @@ async fn compare<S: Store>(
     let text = document(policy);
     let known = record.document.as_deref();
     let change = known.and_then(|before| PolicyChange::between(location, before, &text));
-    let judgement = change.map(|change| judged(account, region, now, change, &text));
+    // The same change is one event, whichever process finds it.
+    let judgement = change.map(|change| {
+        let id = format!("policy/{}", crate::hash::hex(&[&text]));
+        let detection = &detection::policy_changed::DETECTION;
+        judged(detection, (account, region), (id, now), Action::PolicyChanged(change))
+    });
     let news = known != Some(text.as_str()) || record.is_half_spent(now);
     Ok((judgement, news.then_some(Remembered { record, text })))
 }
@@ -92,32 +92,6 @@ impl Remembered {
 fn document(policy: &Policy) -> String {
     let text = policy.to_yaml();
     if text.len() <= LONGEST { text } else { format!("sha256: {}\n", crate::hash::hex(&[&text])) }
-}
-
-fn judged(account: &str, region: &str, now: DateTime<Utc>, change: PolicyChange, text: &str) -> Judgement {
-    let activity = Activity {
-        // The same change is one event, whichever process finds it.
-        id: format!("policy/{}", crate::hash::hex(&[text])),
-        time: now,
-        time_is_arrival: false,
-        time_claimed: None,
-        shared: false,
-        account: account.to_owned(),
-        region: region.to_owned(),
-        cloud: Cloud::Aws,
-        actor: None,
-        api: None,
-        action: Action::PolicyChanged(change),
-    };
-    let detection = &detection::policy_changed::DETECTION;
-    let context = Context {
-        policy: Policy::bundled(),
-        facts: &Facts::default(),
-        memory: &Memory::none(),
-        matches: &[],
-    };
-    let verdict = (detection.judge)(&activity, &context);
-    Judgement { activity: Arc::new(activity), verdicts: vec![(detection, verdict)], unavailable: Vec::new() }
 }
 
 #[cfg(test)]

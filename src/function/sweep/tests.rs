@@ -29,9 +29,7 @@ fn around() -> Surroundings {
     Surroundings {
         account: Some(ACCOUNT.to_owned()),
         region: Some(REGION.to_owned()),
-        received: at("12:00:00"),
-        flow_log_format: None,
-        trust: crate::source::Trust::default(),
+        ..Surroundings::new(at("12:00:00"))
     }
 }
 

@@ -49,13 +49,12 @@ fn artifact(manifest: &Value) -> Artifact {
         return Artifact::Index;
     }
     if layers.is_empty() {
-        // Nothing but what it calls itself. Only a configuration of a listed type is none of an image's: an
-        // image from scratch may have no layer.
+        // An image from scratch may have no layer. So only the type of the configuration decides whether this is
+        // an artifact; the manifest's own name for itself decides which one.
         let config = get(manifest, "config").and_then(|config| str(config, "mediaType"));
         return match (config.and_then(metadata), str(manifest, "artifactType").and_then(metadata)) {
             (None, _) => Artifact::Image,
-            (Some(_), Some(artifact)) => artifact,
-            (Some(artifact), None) => artifact,
+            (Some(config), artifact) => artifact.unwrap_or(config),
         };
     }
     let mut size = 0_u64;

@@ -2,6 +2,7 @@
 
 use std::sync::LazyLock;
 
+use crate::glob::like;
 use crate::indicators::entries;
 use crate::user_data::Language;
 
@@ -121,36 +122,9 @@ pub(super) fn is_folder(path: &str) -> bool {
     })
 }
 
-/// Whether a path fits a pattern: `*` is any text, `?` any one character.
+/// Whether a path fits a pattern.
 fn fits(pattern: &str, path: &str) -> bool {
-    if path.len() > LONGEST {
-        return false;
-    }
-    let (pattern, path) = (pattern.as_bytes(), path.as_bytes());
-    let (mut p, mut t) = (0, 0);
-    // Where to go on when what followed the last `*` did not fit.
-    let mut star: Option<(usize, usize)> = None;
-    while let Some(byte) = path.get(t) {
-        match pattern.get(p) {
-            Some(b'*') => {
-                star = Some((p + 1, t));
-                p += 1;
-            }
-            Some(wanted) if wanted == byte || *wanted == b'?' => {
-                p += 1;
-                t += 1;
-            }
-            _ => match star {
-                Some((after, from)) => {
-                    star = Some((after, from + 1));
-                    p = after;
-                    t = from + 1;
-                }
-                None => return false,
-            },
-        }
-    }
-    pattern.get(p..).unwrap_or_default().iter().all(|byte| *byte == b'*')
+    path.len() <= LONGEST && like(pattern, path)
 }
 
 #[cfg(test)]
